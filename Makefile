@@ -1,0 +1,53 @@
+# The two commands a stranger needs: `make demo` and `make test`. Everything else is a part of one of them.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+STAMP  := $(VENV)/.installed
+OPEN   ?= 1
+PORT   ?= 8000
+DEMO   := data/local/demo
+# A night's list speaks of one moment; the sample dump's is fixed, so that the demo always shows the same desk.
+NIGHT  := 2026-11-21T06:00:00Z
+
+.PHONY: help setup demo test test-all lint bench clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## create .venv and install exactly what requirements.lock names (nothing to do when it is up to date)
+
+$(STAMP): requirements.lock
+	@echo "== setup: creating $(VENV) and installing requirements.lock (one to three minutes)"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Amends needs Python 3.11 or newer; run make PYTHON=/path/to/python3.11 setup")'
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $(STAMP)
+
+demo: setup  ## train on the starter corpus, score the sample dump, open the desk (OPEN=0: all but serve; PORT=8000)
+	@echo "== train: the starter corpus (data/starter)"
+	$(PY) train.py --config configs/default.yaml --promote
+	@echo "== score: the sample dump (data/sample)"
+	$(PY) score.py data/sample --output $(DEMO) --replace --enqueue --as-of $(NIGHT)
+ifneq ($(OPEN),0)
+	@echo "== serve: the desk on http://127.0.0.1:$(PORT) (Ctrl-C stops it)"
+	$(PY) serve.py --demo --port $(PORT)
+else
+	@echo "== done; see the desk with: make demo"
+endif
+
+test: setup  ## the fast tests (what CI runs)
+	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2 -m "not slow" $(ARGS)
+
+test-all: setup  ## every test, the slow ones too
+	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2 $(ARGS)
+
+lint: setup  ## ruff and mypy --strict
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: setup  ## every published figure, each against its peer in the same run (see benchmarks/README.md)
+	$(PY) -m benchmarks
+
+clean:  ## remove the virtual environment and everything made locally (data/local)
+	rm -rf $(VENV) data/local

@@ -1,0 +1,1 @@
+"""What ships inside the artefact: schema, text, features, families, calibration, ranking, scoring."""

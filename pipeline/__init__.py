@@ -1,0 +1,1 @@
+"""What runs: feedback in, learning, triage, follow-up, the desk."""

@@ -1,0 +1,264 @@
+"""The one typed configuration: read from YAML, overridden by ``--set a.b=c``, unknown keys refused."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.schema import Schema, SchemaError
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT = ROOT / "configs" / "default.yaml"
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message is one sentence for the person who wrote it."""
+
+
+class Section(BaseModel):
+    """A group of settings; an unknown key is an error, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Section):
+    """One set of labelled feedback: where it lies and what its columns and labels are called there."""
+
+    path: str
+    columns: dict[str, str] = {}
+    labels: dict[str, dict[str, str]] = {}
+    split_column: str | None = None
+
+
+class Split(Section):
+    """Shares of the customers held out; a customer, and a text with its near duplicates, is never on two sides."""
+
+    by: str = "customer_id"
+    test: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    calibration: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+    @model_validator(mode="after")
+    def _leaves_something_to_learn_from(self) -> Split:
+        if self.test + self.calibration >= 0.9:
+            raise ValueError("test + calibration must leave at least 0.1 to train on")
+        return self
+
+
+class Data(Section):
+    """What is learnt from."""
+
+    sources: list[Source] = [Source(path="data/starter/*.jsonl")]
+    split: Split = Split()
+
+
+class Model(Section):
+    """Which model family learns, and its strength of regularisation."""
+
+    family: str = "linear"
+    regularisation: Annotated[float, Field(gt=0)] = 1.0
+    class_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class Evaluation(Section):
+    """How the test split is reported."""
+
+    bootstrap: Annotated[int, Field(ge=50)] = 500
+
+
+class Rank(Section):
+    """What speaks for calling a customer, and how many calls a day has room for."""
+
+    agents: Annotated[int, Field(ge=1)] = 4
+    minutes_per_day: Annotated[int, Field(ge=1)] = 240
+    minutes_per_call: Annotated[int, Field(ge=1)] = 20
+    weights: dict[str, Annotated[float, Field(ge=0, le=10)]] = {
+        "detractor": 1.6,
+        "urgency": 2.0,
+        "churn_threat": 1.4,
+        "legal_threat": 0.9,
+        "public_threat": 0.7,
+        "vulnerable": 0.5,
+        "repeat_contact": 0.8,
+        "customer_value": 0.8,
+        "reach": 0.4,
+        "waiting": 0.5,
+    }
+    repeat_window_days: Annotated[float, Field(gt=0)] = 30
+    sla_hours: dict[str, Annotated[float, Field(gt=0)]] = {"critical": 1, "high": 8, "normal": 48, "low": 240}
+    full_reach: Annotated[float, Field(gt=0)] = 100_000
+    explain_from: Annotated[float, Field(ge=0, le=100)] = 40
+    words_per_reason: Annotated[int, Field(ge=1)] = 4
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.4
+
+    @property
+    def capacity(self) -> int:
+        """Number of calls that fit into a day: agents x minutes / minutes per call, at least one."""
+        return max(1, self.agents * self.minutes_per_day // self.minutes_per_call)
+
+
+class Ingest(Section):
+    """What a feedback file may look like, and how much of it may be refused."""
+
+    columns: dict[str, str] = {}
+    max_rejected: Annotated[float, Field(ge=0, le=1)] = 0.05
+    rating_min: float = 1
+    rating_max: float = 5
+    max_decompressed_mib: Annotated[float, Field(gt=0)] = 256
+    follow_links: bool = False
+    batch_rows: Annotated[int, Field(ge=1, le=65_536)] = 4_096
+
+    @model_validator(mode="after")
+    def _rating_scale_has_two_ends(self) -> Ingest:
+        if self.rating_min == self.rating_max:
+            raise ValueError("rating_min and rating_max must differ (rating_min is the worst answer, rating_max the best)")
+        return self
+
+
+class Tracking(Section):
+    """Where runs and models are recorded."""
+
+    uri: str = "sqlite:///data/local/mlflow.db"
+    artifacts: str = "data/local/mlartifacts"
+    experiment: str = "amends"
+    model_name: str = "amends-triage"
+
+
+class Store(Section):
+    """Where cases are kept."""
+
+    url: str = "sqlite:///data/local/amends.db"
+
+
+class Config(Section):
+    """Every setting; paths are relative to the repository root."""
+
+    seed: int = 7
+    data: Data = Data()
+    labels: str | dict[str, Any] = "configs/labels.yaml"
+    model: Model = Model()
+    evaluation: Evaluation = Evaluation()
+    rank: Rank = Rank()
+    ingest: Ingest = Ingest()
+    tracking: Tracking = Tracking()
+    store: Store = Store()
+
+    def schema_(self) -> Schema:
+        """Return the label schema that `labels` names or holds.
+
+        Raises
+        ------
+        ConfigError
+            The file is absent or is not a label schema.
+        """
+        try:
+            data = read_yaml(resolve(self.labels)) if isinstance(self.labels, str) else self.labels
+            return Schema.from_json(data)
+        except SchemaError as error:
+            where = self.labels if isinstance(self.labels, str) else "labels"
+            raise ConfigError(f"{where}: {error}") from error
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the effective configuration, as 64 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+
+
+def resolve(path: str | Path) -> Path:
+    """Return `path` as an absolute path; a relative one starts at the repository root."""
+    return ROOT / Path(path).expanduser()
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds.
+
+    Raises
+    ------
+    ConfigError
+        The file is absent, is not YAML, or is not a mapping.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path}; give the path of a YAML file such as configs/default.yaml") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} must hold a mapping of settings; it holds a {type(data).__name__}")
+    return data
+
+
+def load(path: str | Path = DEFAULT, overrides: Iterable[str] = ()) -> Config:
+    """Return the configuration of the file at `path` with `overrides` such as ``"rank.agents=6"`` laid over it.
+
+    What the file leaves out keeps its default. ``MLFLOW_TRACKING_URI`` and ``AMENDS_STORE_URL`` win over both.
+
+    Raises
+    ------
+    ConfigError
+        A missing file, an unknown key (the nearest known one is named), or a value out of its range.
+    """
+    candidate = Path(path).expanduser()
+    data = read_yaml(candidate if candidate.exists() else resolve(candidate))
+    for override in overrides:
+        _lay_over(data, override)
+    for variable, section, key in (("MLFLOW_TRACKING_URI", "tracking", "uri"), ("AMENDS_STORE_URL", "store", "url")):
+        if os.environ.get(variable):
+            data.setdefault(section, {})[key] = os.environ[variable]
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, data)) from None
+
+
+def _lay_over(data: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set takes key=value, such as rank.agents=6; got {override!r}")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        data = data.setdefault(section, {})
+        if not isinstance(data, dict):
+            raise ConfigError(f"--set {override}: {section!r} is a value, not a group of settings")
+    try:
+        data[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not YAML; quote it") from error
+
+
+def _sentence(error: ValidationError, data: Mapping[str, Any]) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "config"
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(first["loc"])
+        hint = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
+        tail = f"did you mean {hint[0]!r}?" if hint else f"known here are {', '.join(sorted(known))}."
+        return f"unknown setting {where!r}; {tail}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"setting {where!r}: {message[0].lower()}{message[1:]}; got {_shown(first.get('input'))}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys known in the group of settings that holds `location`."""
+    group: Any = Config
+    for part in location[:-1]:
+        if isinstance(part, str) and part in group.model_fields:
+            annotation = group.model_fields[part].annotation
+            inner = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+            group = next((kind for kind in inner if issubclass(kind, BaseModel)), group)
+    return list(group.model_fields)
+
+

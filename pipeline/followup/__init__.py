@@ -1,0 +1,1 @@
+"""Cases and what became of them: the store (the only package that knows SQL)."""

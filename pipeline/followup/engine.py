@@ -1,0 +1,81 @@
+"""A database engine with the settings that keep acknowledged changes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from pipeline.config import ConfigError, resolve
+
+# SQLite before 3.51.3 can lose commits in WAL mode (the WAL-reset bug).
+_WAL_IS_SAFE = (3, 51, 3)
+# Any number will do, as long as all writers of the store take the same one.
+_WRITERS = 0x616D656E6473
+
+
+def connect(url: str) -> Engine:
+    """Return an engine for `url`; the folder of an SQLite file is made, a relative file starts at the repository root.
+
+    Raises
+    ------
+    ConfigError
+        `url` is not a database URL, its driver is not installed, or it is an SQLite database in memory.
+    """
+    where = _located(url)
+    try:
+        engine = create_engine(where, connect_args={"timeout": 30} if where.get_backend_name() == "sqlite" else {})
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise ConfigError(f"store.url {where.render_as_string()}: {' '.join(str(error).split())}") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _settle)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection in a transaction that no other writer of the same kind overlaps; it commits at the end.
+
+    SQLite: the write lock is taken at the start, because a reader that turns writer half-way is refused at once
+    instead of waiting. PostgreSQL: an advisory lock for the length of the transaction.
+    """
+    with engine.connect().execution_options(amends_writes=True) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS})
+        yield connection
+
+
+def _located(url: str) -> URL:
+    try:
+        where = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError("store.url must be a database URL such as sqlite:///data/local/amends.db") from error
+    if where.drivername == "postgresql":
+        where = where.set(drivername="postgresql+psycopg")
+    if where.get_backend_name() != "sqlite":
+        return where
+    if not where.database or where.database == ":memory:" or where.database.startswith("file:"):
+        raise ConfigError("store.url must name an SQLite file, such as sqlite:///data/local/amends.db")
+    path = resolve(where.database)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"the folder of the case store cannot be made: {error}") from error
+    return where.set(database=str(path))
+
+
+def _settle(connection: sqlite3.Connection, _record: object) -> None:
+    # We send BEGIN ourselves; the driver would start a transaction only at the first write.
+    connection.isolation_level = None
+    journal = "WAL" if sqlite3.sqlite_version_info >= _WAL_IS_SAFE else "DELETE"
+    for pragma in (f"journal_mode={journal}", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("amends_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

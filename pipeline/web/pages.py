@@ -1,0 +1,73 @@
+"""Pages from templates: always escaped, always with the facts that the frame of a page needs."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.web.marking import visible
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+TITLES = {
+    400: "This address is not ours",
+    403: "Not from here",
+    404: "There is no such page",
+    405: "That cannot be done here",
+    409: "Somebody was faster",
+    413: "That is too much at once",
+    415: "That is not a form",
+    422: "That could not be read",
+    500: "Something broke on our side",
+    503: "Not ready yet",
+}
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The pages of one process; `token` is what its own forms carry."""
+
+    demo: bool
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The templates, which escape everything."""
+        environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters["visible"] = visible
+        environment.globals.update(demo=self.demo, token=self.token, assets=self.assets)
+        return environment
+
+    @cached_property
+    def assets(self) -> str:
+        """A name for this version of the style and the script, so that browsers may keep them for long."""
+        files = sorted(path for path in STATIC.iterdir() if path.is_file())
+        return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+    def show(self, template: str, status: int = 200, /, **facts: Any) -> HTMLResponse:
+        """Return the page of `template`."""
+        return HTMLResponse(self.environment.get_template(template).render(**facts), status)
+
+    def error(self, status: int, sentence: str, *, case_id: int | None = None) -> HTMLResponse:
+        """Return a page that says what is wrong and where to go from here."""
+        title = TITLES.get(status, "That did not work")
+        return self.show("error.html", status, title=title, status=status, sentence=sentence, case_id=case_id)
+
+
+def wants_json(request: Request) -> bool:
+    """Return whether errors of this address are for programs."""
+    return request.url.path.startswith(("/v1/", "/healthz", "/readyz", "/openapi.json"))
