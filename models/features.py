@@ -85,8 +85,12 @@ class Features:
         Counts, shape (different words, buckets): the word itself and its character n-grams.
     pairs
         Counts, shape (texts, buckets): neighbouring words, up to `Hashing.word_max` together.
+    pair_buckets, pair_starts
+        For each length of a run of words: the bucket of every run, and the token that it starts with.
     word
         Which different word each token is.
+    is_word
+        Whether a different word is one, and no symbol, shape (different words,).
     tokens
         The tokens themselves.
     """
@@ -94,7 +98,10 @@ class Features:
     in_text: csr_array
     of_word: csr_array
     pairs: csr_array
+    pair_buckets: dict[int, I64]
+    pair_starts: dict[int, I64]
     word: I64
+    is_word: NDArray[np.bool_]
     tokens: Tokens
 
     def counts(self) -> csr_array:
@@ -154,7 +161,18 @@ def extract(texts: Sequence[str], hashing: Hashing) -> Features:
     different, first, word = np.unique(tokens.hash, return_index=True, return_inverse=True)
     in_text = _counts(tokens.text, word, (tokens.texts, len(different)))
     of_word = _word_features(tokens, first, different, hashing)
-    return Features(in_text, of_word, _pairs(tokens, hashing), word, tokens)
+    buckets, starts = _runs(tokens, hashing)
+    rows = np.concatenate([tokens.text[:0], *(tokens.text[start] for start in starts.values())])
+    columns = np.concatenate([tokens.text[:0], *buckets.values()])
+    pairs = _counts(rows, columns, (tokens.texts, hashing.buckets))
+    is_word = _ALPHABET.classes(tokens.codes[tokens.start[first]]) == WORD
+    return Features(in_text, of_word, pairs, buckets, starts, word, is_word, tokens)
+
+
+def token_strings(tokens: Tokens) -> list[str]:
+    """Return every token as text."""
+    joined = tokens.codes.tobytes().decode("utf-32-le", "surrogatepass")
+    return [joined[start:end] for start, end in zip(tokens.start.tolist(), tokens.end.tolist(), strict=True)]
 
 
 def _word_features(tokens: Tokens, first: I64, different: U64, hashing: Hashing) -> csr_array:
@@ -176,16 +194,15 @@ def _word_features(tokens: Tokens, first: I64, different: U64, hashing: Hashing)
     return _counts(np.concatenate(rows), np.concatenate(buckets), (len(first), hashing.buckets))
 
 
-def _pairs(tokens: Tokens, hashing: Hashing) -> csr_array:
-    """Return the buckets of 2 .. `word_max` neighbouring words of one text."""
-    rows, buckets = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+def _runs(tokens: Tokens, hashing: Hashing) -> tuple[dict[int, I64], dict[int, I64]]:
+    """Return bucket and first token of every run of 2 .. `word_max` neighbouring words of one text, by length."""
+    buckets, starts = {}, {}
     chain = tokens.hash
     for size in range(2, hashing.word_max + 1):
         chain = _mix(chain[:-1] * np.uint64(_BASE) + tokens.hash[size - 1 :])
-        together = tokens.text[: len(chain)] == tokens.text[size - 1 :]
-        rows.append(tokens.text[: len(chain)][together])
-        buckets.append(_bucket(chain[together], 64 + size, hashing))
-    return _counts(np.concatenate(rows), np.concatenate(buckets), (tokens.texts, hashing.buckets))
+        starts[size] = np.flatnonzero(tokens.text[: len(chain)] == tokens.text[size - 1 :])
+        buckets[size] = _bucket(chain[starts[size]], 64 + size, hashing)
+    return buckets, starts
 
 
 def _stretches(codes: NDArray[np.uint32], start: I64, end: I64) -> U64:

@@ -27,8 +27,11 @@ _DROPPED = re.compile(f"[{_INVISIBLE}{_MARKS}]+")
 # Letters that the eye takes for Latin ones. A lower-case key has its upper-case twin here too, or folding twice would
 # not equal folding once; upper-case keys whose lower case looks different ("В", "в") stand alone.
 _TWINS = (
-    ("АаЕеОоРрСсУуХхІіЈјЅѕҺһԀԁԚԛԜԝҮүКкЁё", "AaEeOoPpCcYyXxIiJjSsHhDdQqWwYyKkEe"),  # Cyrillic, both cases
-    ("ВМНТЗ", "BMHT3"),  # Cyrillic capitals
+    (
+        "АаЕеОоРрСсУуХхІіЈјЅѕҺһԀԁԚԛԜԝҮүКкЁё",
+        "AaEeOoPpCcYyXxIiJjSsHhDdQqWwYyKkEe",
+    ),  # Cyrillic, both cases
+    ("ВМНТ", "BMHT"),  # Cyrillic capitals
     ("ΑαΟοΡρΙιΚκΥυΝνΧχϹϲ", "AaOoPpIiKkYuNvXxCc"),  # Greek, both cases
     ("ΒΕΖΗΜΤ", "BEZHMT"),  # Greek capitals
 )
@@ -41,9 +44,7 @@ _WORD = re.compile(r"\w+")
 
 # Before compatibility folding, which would tear "´" into a space and a combining mark.
 _PUNCTUATION = str.maketrans(
-    {quote: "'" for quote in "‘’‚‛′´ʹʻʼʽˈ＇"}
-    | {quote: '"' for quote in "“”„‟″«»〝〞＂"}
-    | {dash: "-" for dash in "‐‑‒–—―−﹘﹣－⁃"}
+    dict.fromkeys("‘’‚‛′´ʹʻʼʽˈ＇", "'") | dict.fromkeys("“”„‟″«»〝〞＂", '"') | dict.fromkeys("‐‑‒–—―−﹘﹣－⁃", "-")
 )
 _STRETCHED = re.compile(r"([^\W\d_])\1{3,}")
 
@@ -64,6 +65,8 @@ def mask(text: str) -> str:
     if not (_WORTH_A_LOOK if plain else _WORTH_A_LOOK_WIDE).search(text):
         return text
     shadow, origin = (text, range(len(text))) if plain and not _HIDDEN.search(text) else _shadow(text)
+    if not _WORTH_A_LOOK.search(shadow):  # an emoji's invisible half, or ":" in full width, had called for the shadow
+        return text
     pieces, end = [], 0
     for start, stop, label in find(shadow):
         pieces += [text[end : origin[start]], f"[{label}]"]

@@ -60,11 +60,12 @@ class Data(Section):
 
 
 class Model(Section):
-    """Which model family learns, and its strength of regularisation."""
+    """Which model family learns, and how long."""
 
     family: str = "linear"
-    regularisation: Annotated[float, Field(gt=0)] = 1.0
-    class_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    class_weight: Annotated[float, Field(ge=0, le=1)] = 1.0
+    learning_rate: Annotated[float, Field(gt=0)] = 150.0
+    epochs: Annotated[int, Field(ge=1)] = 15
 
 
 class Evaluation(Section):
@@ -80,23 +81,23 @@ class Rank(Section):
     minutes_per_day: Annotated[int, Field(ge=1)] = 240
     minutes_per_call: Annotated[int, Field(ge=1)] = 20
     weights: dict[str, Annotated[float, Field(ge=0, le=10)]] = {
-        "detractor": 1.6,
-        "urgency": 2.0,
-        "churn_threat": 1.4,
-        "legal_threat": 0.9,
-        "public_threat": 0.7,
-        "vulnerable": 0.5,
-        "repeat_contact": 0.8,
-        "customer_value": 0.8,
-        "reach": 0.4,
-        "waiting": 0.5,
+        "detractor": 0.9,
+        "urgency": 1.2,
+        "churn_threat": 0.8,
+        "legal_threat": 0.5,
+        "public_threat": 0.4,
+        "vulnerable": 0.4,
+        "repeat_contact": 0.6,
+        "customer_value": 0.5,
+        "reach": 0.3,
+        "waiting": 0.3,
     }
     repeat_window_days: Annotated[float, Field(gt=0)] = 30
     sla_hours: dict[str, Annotated[float, Field(gt=0)]] = {"critical": 1, "high": 8, "normal": 48, "low": 240}
     full_reach: Annotated[float, Field(gt=0)] = 100_000
-    explain_from: Annotated[float, Field(ge=0, le=100)] = 40
+    explain_from: Annotated[float, Field(ge=0, le=100)] = 20
     words_per_reason: Annotated[int, Field(ge=1)] = 4
-    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.4
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.45
 
     @property
     def capacity(self) -> int:
@@ -118,7 +119,9 @@ class Ingest(Section):
     @model_validator(mode="after")
     def _rating_scale_has_two_ends(self) -> Ingest:
         if self.rating_min == self.rating_max:
-            raise ValueError("rating_min and rating_max must differ (rating_min is the worst answer, rating_max the best)")
+            raise ValueError(
+                "rating_min and rating_max must differ (rating_min is the worst answer, rating_max the best)"
+            )
         return self
 
 
@@ -186,7 +189,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"there is no file {path}; give the path of a YAML file such as configs/default.yaml") from None
+        raise ConfigError(
+            f"there is no file {path}; give the path of a YAML file such as configs/default.yaml"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if data is None:
@@ -260,5 +265,3 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
             inner = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
             group = next((kind for kind in inner if issubclass(kind, BaseModel)), group)
     return list(group.model_fields)
-
-

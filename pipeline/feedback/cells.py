@@ -28,6 +28,10 @@ _MOMENT = re.compile(
 )
 
 
+class CellError(ValueError):
+    """A cell that breaks the rule of its column; its row is rejected."""
+
+
 def trim(text: str) -> str:
     """Return `text` without the white space, control, format and blank-looking characters at its two ends."""
     return text.strip(_TRIMMED)
@@ -51,6 +55,8 @@ def name(value: object) -> str | None:
         return trim(value) or None
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and math.isnan(value):  # how a data frame writes that nothing is there
+        return None
     return str(value) if isinstance(value, (int, float, Decimal)) else None
 
 
@@ -68,19 +74,19 @@ def moment(value: object) -> str | None:
 
     Raises
     ------
-    ValueError
+    CellError
         It is not an ISO 8601 text of the accepted forms, or no real date.
     """
     if value is None:
         return None
     if not isinstance(value, str):
-        raise ValueError("a date must be text such as 2026-01-31T09:30:00Z")
+        raise CellError("a date must be text such as 2026-01-31T09:30:00Z")
     text = trim(value)
     if not text:
         return None
     match = _MOMENT.fullmatch(text)
     if match is None or not _real_date(*match.groups()):
-        raise ValueError("a date must be real and read like 2026-01-31 or 2026-01-31T09:30:00Z")
+        raise CellError("a date must be real and read like 2026-01-31 or 2026-01-31T09:30:00Z")
     return text
 
 
@@ -89,7 +95,7 @@ def number(value: object) -> float | None:
 
     Raises
     ------
-    ValueError
+    CellError
         It is no number in plain decimal or exponent notation, or it is not finite.
     """
     if value is None:
@@ -97,11 +103,11 @@ def number(value: object) -> float | None:
     if isinstance(value, str):
         return _written_number(value) if len(value) <= 40 else _written_number.__wrapped__(value)
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        raise ValueError("a number was expected")
+        raise CellError("a number was expected")
     try:
         return _finite(float(value))
     except OverflowError:
-        raise ValueError("the number is too large") from None
+        raise CellError("the number is too large") from None
 
 
 # A column of answers holds few different ones; remembering them takes half the time.
@@ -111,11 +117,11 @@ def _written_number(text: str) -> float | None:
     if not text:
         return None
     if _NUMBER.fullmatch(text) is None:
-        raise ValueError("a number must be written in plain decimal or exponent notation")
+        raise CellError("a number must be written in plain decimal or exponent notation")
     return _finite(float(text))
 
 
 def _finite(value: float) -> float:
     if not math.isfinite(value):
-        raise ValueError("the number is not finite")
+        raise CellError("the number is not finite")
     return value

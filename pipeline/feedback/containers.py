@@ -120,7 +120,7 @@ class Guard:
 
 def bomb(source: str, what: str) -> FileRefused:
     """Return the refusal of a file that would blow up."""
-    advice = f"at most {RATIO}:1 and ingest.max_decompressed_mib are accepted; check where it comes from, or unpack or split it"
+    advice = f"at most {RATIO}:1 and ingest.max_decompressed_mib are accepted; check its origin, or unpack or split it"
     return FileRefused(source, "bomb", f"{what}; {advice}")
 
 

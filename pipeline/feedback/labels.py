@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from models.schema import Head
@@ -53,7 +54,7 @@ def _labels(head: Head, cell: object, renamed: Mapping[str, str]) -> tuple[list[
 
 
 def _stated(head: Head, cell: object, renamed: Mapping[str, str]) -> list[str] | None:
-    if isinstance(cell, float) and cell != cell:
+    if isinstance(cell, float) and math.isnan(cell):
         return None
     if not isinstance(cell, (list, tuple)) and cell is not None:
         text = str(cell).strip()

@@ -78,7 +78,10 @@ class Layout:
         names = ", ".join(_shown(name) for name in found[:20]) + (", ..." if len(found) > 20 else "")
         if len(found) == 1 and (";" in found[0] or "\t" in found[0]):
             return f"{sentence}; it has one column, {names}: export it with commas, or with tabs as .tsv"
-        candidate = _most_like(wanted, found)
+        candidates = [name for name in found if name.isprintable()]
+        if not candidates:
+            return f"{sentence}; it has {names}: export it again with a column named text"
+        candidate = _most_like(wanted, candidates)
         quoted = f"'{candidate}'" if "'" not in candidate else shlex.quote(candidate)
         return f"{sentence}; it has {names}; if the text is there, add --set ingest.columns.text={quoted}"
 

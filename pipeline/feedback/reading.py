@@ -30,6 +30,10 @@ def read_feedback(
 
     Parameters
     ----------
+    file
+        One of `sources.discover`.
+    ingest
+        The settings; those on the size of batches, ratings and links are used here.
     columns
         Our names (or heads') to the names in the file; ``ingest.columns`` where not given. What is not named is
         looked up under our name.

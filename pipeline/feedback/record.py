@@ -51,7 +51,7 @@ class InputError(ValueError):
     """Inputs that name nothing readable; the message is one sentence for the person who gave them."""
 
 
-class FileRefused(ValueError):
+class FileRefused(ValueError):  # noqa: N818  an outcome that scripts and manifests name
     """A file that fails whole; `reason` is one of `FILE_REASONS`, the message one sentence for its owner."""
 
     def __init__(self, source: str, reason: str, sentence: str) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Keys = NDArray[Any]  # (n, 2) unsigned 64-bit halves of 128-bit digests, ordered by the first half
+# Two rows of unsigned integers, the halves of 128-bit digests, ordered by the first; a row lies in one piece, without
+# which every search would copy it.
+Keys = NDArray[Any]
 
 
 class SeenIds:
@@ -35,31 +37,32 @@ class SeenIds:
             if identifier in fresh:
                 known[index] = True
             fresh.add(identifier)
-        self._remember(keys[~known])
+        self._remember(keys[:, ~known])
         return [bool(flag) for flag in known]
 
     def _remember(self, keys: Keys) -> None:
         run = _ordered(keys)
-        while self._runs and len(self._runs[-1]) < 2 * len(run):
-            run = _ordered(np.concatenate([self._runs.pop(), run]))
-        if len(run):
+        while self._runs and self._runs[-1].shape[1] < 2 * run.shape[1]:
+            run = _ordered(np.concatenate([self._runs.pop(), run], axis=1))
+        if run.size:
             self._runs.append(run)
 
 
 def _digests(ids: Sequence[str]) -> Keys:
     joined = b"".join([blake2b(identifier.encode(), digest_size=16).digest() for identifier in ids])
-    return np.frombuffer(joined, dtype=np.uint64).reshape(-1, 2)
+    return np.frombuffer(joined, dtype=np.uint64).reshape(-1, 2).T
 
 
 def _ordered(keys: Keys) -> Keys:
-    return keys[np.argsort(keys[:, 0], kind="stable")]
+    return np.ascontiguousarray(keys[:, np.argsort(keys[0], kind="stable")])
 
 
 def _found(run: Keys, keys: Keys) -> NDArray[np.bool_]:
-    first = np.searchsorted(run[:, 0], keys[:, 0], side="left")
-    last = np.searchsorted(run[:, 0], keys[:, 0], side="right")
-    found = np.zeros(len(keys), dtype=bool)
+    """Return, for each of `keys`, whether it is in `run`."""
+    first = np.searchsorted(run[0], keys[0])
+    found: NDArray[np.bool_] = run[0][np.minimum(first, run.shape[1] - 1)] == keys[0]
     # The first halves of two different ids all but never agree, so this loop runs about once per true duplicate.
-    for index in np.flatnonzero(last > first):
-        found[index] = bool((run[first[index] : last[index], 1] == keys[index, 1]).any())
+    for index in np.flatnonzero(found):
+        last = np.searchsorted(run[0], keys[0, index], side="right")
+        found[index] = bool((run[1, first[index] : last] == keys[1, index]).any())
     return found

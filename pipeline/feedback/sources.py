@@ -51,17 +51,16 @@ def discover(inputs: Sequence[str | Path], *, follow_links: bool = False) -> Dis
     for given in inputs:
         for name in _expanded(str(given), found.ignored, follow_links):
             file = _source_file(name)
-            check_regular(file.path, name, follow_links=follow_links)
+            check_regular(file.path, file.name, follow_links=follow_links)
             status = file.path.stat()
             if (status.st_dev, status.st_ino) not in met:
                 met.add((status.st_dev, status.st_ino))
                 found.files.append(file)
     if not found.files:
         passed_over = f" (passed over: {', '.join(found.ignored[:5])})" if found.ignored else ""
-        named = ", ".join(repr(str(given)) for given in inputs) or "nothing"
-        raise InputError(
-            f"{named} holds no feedback file{passed_over}; give {_EXPECTED}, or a folder or glob of such files"
-        )
+        named = ", ".join(repr(str(given)) for given in inputs)
+        what = f"no feedback file in {named}{passed_over}" if named else "no input was given"
+        raise InputError(f"{what}; give {_EXPECTED}, or a folder or glob of such files")
     return found
 
 
@@ -121,7 +120,11 @@ def _check_folder(path: Path, name: str, follow_links: bool) -> None:
 
 
 def _inside(folder: str, ignored: list[str]) -> Iterator[str]:
-    for entry in sorted(os.listdir(folder)):
+    try:
+        entries = sorted(os.listdir(folder))
+    except OSError as error:
+        raise InputError(f"the folder {folder!r} cannot be listed: {error.strerror}; check its permissions") from error
+    for entry in entries:
         name = os.path.join(folder, entry)
         if entry.startswith((".", "_")):  # such as .DS_Store and _SUCCESS: marks that tools leave behind
             continue
@@ -136,7 +139,9 @@ def _source_file(name: str) -> SourceFile:
     if format_ is None:
         missing = "" if os.path.lexists(name) else "there is no such file, and "
         raise InputError(f"{name!r} cannot be read: {missing}its suffix is not known; give {_EXPECTED}")
-    return SourceFile(Path(name), name, format_, compression)
+    # A name may hold bytes that are no text; what goes into reports and tables must be.
+    shown = os.fsencode(name).decode(errors="backslashreplace")
+    return SourceFile(Path(name), shown, format_, compression)
 
 
 def _suffixes(name: str) -> tuple[str | None, str | None]:

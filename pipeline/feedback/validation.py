@@ -13,9 +13,9 @@ from models.schema import Schema
 from models.text import mask_all
 from pipeline.config import Ingest
 
-from .cells import identifier, moment, name, number, trim
+from .cells import CellError, identifier, moment, name, number, trim
 from .labels import label_column
-from .layout import SPLIT, Layout
+from .layout import INPUTS, SPLIT, Layout
 from .record import CANONICAL, MAX_TEXT, Batch, Chunk, Reject
 from .seen import SeenIds
 from .strings import fault_of
@@ -62,7 +62,7 @@ class Validator:
         for column in ("customer_value", "reach"):
             columns[column] = rows.read(column, "bad_value", _between(0, math.inf))
         for column in (*_FREE, *([SPLIT] if self._split else [])):
-            columns[column] = [name(cell) for cell in rows.cells(column)]
+            columns[column] = rows.read(column, "", name)  # never a reason to reject
         if "id" in chunk.columns:
             self._reject_duplicates(rows, columns["id"])
         kept = rows.kept()
@@ -78,8 +78,9 @@ class Validator:
                 if found is None:
                     rows.refuse(index, "missing_id")
             return ids
-        # The position keeps two rows of the same content apart, so a derived id is never a duplicate.
-        contents = zip(rows.chunk.numbers, *rows.chunk.columns.values(), strict=True)
+        # The position keeps two rows of the same content apart, so a derived id is never a duplicate. The labels are
+        # left out: training and scoring give a row the same id.
+        contents = zip(rows.chunk.numbers, *(rows.cells(column) for column in INPUTS if column != "id"), strict=True)
         return [blake2b(repr((self._source, *content)).encode(), digest_size=16).hexdigest() for content in contents]
 
     def _as_nps(self, rating: float | None) -> float | None:
@@ -142,14 +143,14 @@ def validate_objects(
     numbers: list[int] = []
     faults: list[tuple[int, str]] = []
     for position, value in enumerate(objects, 1):
-        fault = fault_of(value) or (None if isinstance(value, dict) else "malformed_record")
-        if fault == "nul_char" and not isinstance(value, dict):
-            fault = "malformed_record"
-        if fault is None and isinstance(value, dict):
+        fault = fault_of(value)
+        if not isinstance(value, dict):
+            faults.append((position, "bad_encoding" if fault == "bad_encoding" else "malformed_record"))
+        elif fault:
+            faults.append((position, fault))
+        else:
             sound.append(value)
             numbers.append(position)
-        else:
-            faults.append((position, fault or "malformed_record"))
     return Validator(source, ingest, labels=labels, schema=schema)(Chunk(numbers, layout.columns(sound), faults))
 
 
@@ -170,14 +171,14 @@ class _Rows:
         self._reasons.setdefault(index, reason)
 
     def read(self, column: str, reason: str, read: Callable[[object], Value]) -> list[Value | None]:
-        """Return what `read` makes of each cell; where it raises ValueError the row is rejected for `reason`."""
+        """Return what `read` makes of each cell; where it raises `CellError` the row is rejected for `reason`."""
         values: list[Value | None] = []
         if column not in self.chunk.columns:
             return [None] * self.count
         for index, cell in enumerate(self.chunk.columns[column]):
             try:
                 values.append(read(cell))
-            except ValueError:
+            except CellError:
                 values.append(None)
                 self.refuse(index, reason)
         return values
@@ -210,7 +211,7 @@ def _between(lowest: float, highest: float) -> Callable[[object], float | None]:
     def read(cell: object) -> float | None:
         value = number(cell)
         if value is not None and not lowest <= value <= highest:
-            raise ValueError(f"a number from {lowest:g} to {highest:g} was expected")
+            raise CellError(f"a number from {lowest:g} to {highest:g} was expected")
         return value
 
     return read

@@ -27,7 +27,9 @@ def connect(url: str) -> Engine:
     """
     where = _located(url)
     try:
-        engine = create_engine(where, connect_args={"timeout": 30} if where.get_backend_name() == "sqlite" else {})
+        # Parameters are what customers wrote: an error must not carry them into a log.
+        wait = {"timeout": 30} if where.get_backend_name() == "sqlite" else {}
+        engine = create_engine(where, connect_args=wait, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise ConfigError(f"store.url {where.render_as_string()}: {' '.join(str(error).split())}") from error
     if engine.dialect.name == "sqlite":

@@ -74,7 +74,10 @@ def api(store: Store, scorer: Scorer, *, allowed: bool) -> APIRouter:
     """Return the routes; `/v1/` answers 403 unless `allowed`."""
     router = APIRouter(default_response_class=PlainJSON, responses={422: {"model": Sentence}})
     closed = [Depends(lambda: _allow(allowed))]
-    body = {"required": True, "content": {"application/json": {"schema": Records.model_json_schema(), "example": EXAMPLE}}}
+    body = {
+        "required": True,
+        "content": {"application/json": {"schema": Records.model_json_schema(), "example": EXAMPLE}},
+    }
 
     @router.post(
         "/v1/score",

@@ -17,7 +17,7 @@ from pipeline.web.api import PlainJSON, api
 from pipeline.web.desk import desk
 from pipeline.web.display import Display
 from pipeline.web.docs import operations
-from pipeline.web.guard import LOOPBACK_HOSTS, Guard
+from pipeline.web.guard import HEADERS, LOOPBACK_HOSTS, Guard
 from pipeline.web.pages import STATIC, Pages, wants_json
 from pipeline.web.scorer import Scorer
 
@@ -51,9 +51,7 @@ def create_app(
     if demo and not loopback:
         raise ValueError("a demo has no passwords, so it is served on this machine alone; use --host 127.0.0.1")
     pages = Pages(demo)
-    app = FastAPI(
-        title="Amends", version="1", description="Who to call first, and why.", docs_url=None, redoc_url=None
-    )
+    app = FastAPI(title="Amends", version="1", description="Who to call first, and why.", docs_url=None, redoc_url=None)
     app.include_router(api(store, scorer, allowed=loopback))
     app.include_router(desk(store, pages, display or Display()))
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
@@ -96,7 +94,8 @@ def _explain_errors(app: FastAPI, pages: Pages) -> None:
     def broke(request: Request, error: Exception) -> Response:
         # The type alone: a message could quote a customer. The server's own log has the rest.
         LOG.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
-        return answer(request, 500, "Your change, if you sent one, was not saved; try again, and tell whoever runs this.")
+        sentence = "Please try again; if it stays like this, tell whoever runs this server."
+        return answer(request, 500, sentence, dict(HEADERS))  # this answer is made outside of the guard
 
 
 def _refused(pages: Pages, request: Request) -> Response:

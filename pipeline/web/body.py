@@ -71,7 +71,9 @@ async def form_body(request: Request, limit: int = FORM_LIMIT) -> dict[str, str]
     """
     body = await read(request, "application/x-www-form-urlencoded", limit)
     try:
-        fields = parse_qs(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=20, errors="strict")
+        fields = parse_qs(
+            body.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=20, errors="strict"
+        )
     except ValueError:
         raise HTTPException(422, "the form could not be read") from None
     if any(len(values) > 1 for values in fields.values()):

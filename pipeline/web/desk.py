@@ -18,6 +18,7 @@ from pipeline.web.body import form_body
 from pipeline.web.display import Display
 from pipeline.web.guard import check_form
 from pipeline.web.pages import Pages
+from pipeline.web.when import when
 
 PAGE = 50
 # Until there are users, everything that is done here was done by whoever sits at the demo.
@@ -68,7 +69,7 @@ class Desk:
             chips=view.chips(case, self.display),
             letters=view.letters(case, self.display, now),
             history=view.history(reversed(case.events), now),
-            opened=view.when(case.opened_at, now),
+            opened=when(case.opened_at, now),
             buttons=BUTTONS,
             tabs=TABS,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -44,7 +44,6 @@ class Display:
         """Return the tone of a label: ``alarm``, ``warn``, ``calm``, ``quiet`` or ``plain``."""
         return self.tones.get(head, {}).get(label, "plain")
 
-    def ordered(self, heads: Mapping[str, object]) -> list[str]:
-        """Return the names of `heads`, those with a place of their own first."""
-        first = [head for head in self.columns if head in heads]
-        return first + [head for head in heads if head not in first]
+    def ordered(self, heads: Sequence[str]) -> list[str]:
+        """Return the names of `heads`, each once, those with a place of their own first."""
+        return list(dict.fromkeys([*(head for head in self.columns if head in heads), *heads]))

@@ -66,7 +66,9 @@ def _parameter(entry: Mapping[str, Any]) -> Parameter:
 def _curl(method: str, url: str, example: object) -> str:
     if example is None:
         return f"curl {shlex.quote(url)}"
-    return f"curl {shlex.quote(url)} \\\n  -H 'Content-Type: application/json' \\\n  -d {shlex.quote(json.dumps(example))}"
+    return (
+        f"curl {shlex.quote(url)} \\\n  -H 'Content-Type: application/json' \\\n  -d {shlex.quote(json.dumps(example))}"
+    )
 
 
 def _answer(code: str, entry: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -34,9 +34,7 @@ class Guard:
     `hosts` is None where nothing that needs protection is served. `refuse` answers a request that is refused.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, hosts: frozenset[str] | None, refuse: Callable[[Request], Response]
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str] | None, refuse: Callable[[Request], Response]) -> None:
         self.app, self.hosts, self.refuse = app, hosts, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -69,7 +69,9 @@ def _token(character: str) -> str:
 def _pattern(words: Iterable[str]) -> re.Pattern[str] | None:
     parts = [word.split() for word in words if len(word) <= _LONGEST_WORD]
     # The longest first: "never again" must win over "never". A bounded gap keeps the search linear.
-    phrases = sorted({r"\s{1,5}".join(map(re.escape, part)) for part in parts if part}, key=lambda one: (-len(one), one))
+    phrases = sorted(
+        {r"\s{1,5}".join(map(re.escape, part)) for part in parts if part}, key=lambda one: (-len(one), one)
+    )
     if not phrases:
         return None
     return re.compile(rf"(?<!\w)(?:{'|'.join(phrases[:_MOST_WORDS])})(?!\w)", re.IGNORECASE)

@@ -66,6 +66,6 @@ class Loading:
     def _run(self) -> None:
         try:
             self._scorer = self._load()
-        except Exception as error:  # noqa: BLE001 - a thread has no caller; /readyz is where this must be heard
+        except Exception as error:
             self.problem = f"the model could not be loaded: {' '.join(str(error).split()) or type(error).__name__}"
             LOG.error(self.problem)

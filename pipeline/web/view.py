@@ -119,7 +119,7 @@ def bars(case: Case, display: Display) -> list[Bar]:
 def chips(case: Case, display: Display) -> list[Chip]:
     """Return one chip per label of the single-label heads and per probability of the binary ones."""
     out = []
-    for head in display.ordered(case.labels | case.confidence):
+    for head in display.ordered([*case.labels, *case.confidence]):
         label, confidence = case.labels.get(head), case.confidence.get(head)
         percent = round(100 * confidence) if confidence is not None else None
         if isinstance(label, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import BinaryIO
 
 import numpy as np
@@ -15,13 +16,15 @@ import pyarrow.parquet as pq
 from pipeline.config import Ingest
 
 from ..containers import RATIO, RATIO_FROM, blocks, bomb, opened
+from ..encoding import is_clean
 from ..layout import Layout
-from ..record import Chunk, FileRefused
+from ..record import ROW_REASONS, Chunk, FileRefused
 from ..sources import SourceFile
 from ..strings import fault_of
 from .chunks import CHUNK_CHARACTERS
 
 MAGIC, ENCRYPTED = b"PAR1", b"PARE"
+_SIGNATURE = 28  # bytes that follow a footer in plain text in a file with encrypted columns
 
 
 def read_parquet(file: SourceFile, layout: Layout, ingest: Ingest) -> Iterator[Chunk]:
@@ -57,8 +60,7 @@ def _check_magic(file: SourceFile, handle: BinaryIO) -> None:
     handle.seek(-min(4, handle.tell()), 2)
     tail = handle.read(4)
     if ENCRYPTED in (head, tail):
-        sentence = "it is encrypted, plain Parquet was expected; write it without encryption"
-        raise FileRefused(file.name, "corrupt_container", sentence)
+        raise _encrypted(file)
     if head != MAGIC[: len(head)]:
         sentence = "its name says .parquet, its first bytes do not; rename it or export it again"
         raise FileRefused(file.name, "type_mismatch", sentence)
@@ -67,8 +69,22 @@ def _check_magic(file: SourceFile, handle: BinaryIO) -> None:
         raise FileRefused(file.name, "truncated_container", sentence)
 
 
+def _check_plain(file: SourceFile, handle: BinaryIO, metadata: pq.FileMetaData) -> None:
+    """Refuse a file whose columns are encrypted though its footer is not: to look at those would abort the process."""
+    handle.seek(-8, 2)
+    footer = int.from_bytes(handle.read(4), "little")
+    if footer - metadata.serialized_size == _SIGNATURE:
+        raise _encrypted(file)
+
+
+def _encrypted(file: SourceFile) -> FileRefused:
+    sentence = "it is encrypted, plain Parquet was expected; write it without encryption"
+    return FileRefused(file.name, "corrupt_container", sentence)
+
+
 def _chunks(handle: BinaryIO, file: SourceFile, layout: Layout, ingest: Ingest) -> Iterator[Chunk]:
     parquet = pq.ParquetFile(handle)
+    _check_plain(file, handle, parquet.metadata)
     schema = parquet.schema_arrow
     positions = layout.locate(schema.names)
     text = schema.field(positions["text"])
@@ -81,10 +97,10 @@ def _chunks(handle: BinaryIO, file: SourceFile, layout: Layout, ingest: Ingest) 
     parquet = pq.ParquetFile(handle, read_dictionary=texts)
     # Columns that nobody asked for are read where they hold strings, which must be UTF-8 without NUL like all others.
     needed = [i for i, field in enumerate(schema) if i in positions.values() or _holds_strings(field.type)]
-    places = {ours: needed.index(position) for ours, position in positions.items()}
     rows = max(1, min(ingest.batch_rows, CHUNK_CHARACTERS // max(1, row_bytes)))
     number = 1
     for batch in parquet.iter_batches(rows, columns=[schema.names[i] for i in needed]):
+        places = {ours: batch.schema.names.index(schema.names[position]) for ours, position in positions.items()}
         for part in _parts(batch):
             yield _chunk(part, number, places)
             number += part.num_rows
@@ -118,7 +134,7 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
             sizes += pc.fill_null(_lengths(column), 0).to_numpy(zero_copy_only=False)
     slice_of = (np.cumsum(sizes) - sizes) // CHUNK_CHARACTERS
     starts = [0, *(np.flatnonzero(np.diff(slice_of)) + 1).tolist(), batch.num_rows]
-    for start, end in zip(starts, starts[1:], strict=False):
+    for start, end in pairwise(starts):
         yield batch.slice(start, end - start)
 
 
@@ -130,20 +146,24 @@ def _lengths(column: pa.Array) -> pa.Array:
 
 def _chunk(part: pa.RecordBatch, number: int, places: dict[str, int]) -> Chunk:
     """Return the rows of `part`, the first of which is record `number`."""
-    values = [_values(column) for column in part.columns]
+    dense = [_dense(column) for column in part.columns]
+    values = [_values(column) for column in dense]
     faults: dict[int, str] = {}
-    for column, cells in zip(part.columns, values, strict=True):
-        if _holds_strings(column.type) and not _all_clean(column):
-            for index, cell in enumerate(cells):
-                fault = fault_of(cell)
-                if fault and faults.get(index) != "bad_encoding":
-                    faults[index] = fault
-    sound = [index for index in range(part.num_rows) if index not in faults]
+    for column, cells in zip(dense, values, strict=True):
+        # Nearly every column of strings is clean, which one look at all of it tells.
+        if _is_string(column.type) and is_clean("".join([str(cell) for cell in cells if cell])):
+            continue
+        for index, cell in enumerate(cells if _holds_strings(column.type) else ()):
+            if fault := fault_of(cell):
+                faults[index] = min(fault, faults.get(index, fault), key=ROW_REASONS.index)
     columns = {ours: values[place] for ours, place in places.items()}
-    if faults:
-        columns = {ours: [cells[index] for index in sound] for ours, cells in columns.items()}
+    if not faults:
+        return Chunk(range(number, number + part.num_rows), columns)
+    sound = [index for index in range(part.num_rows) if index not in faults]
     return Chunk(
-        [number + index for index in sound], columns, [(number + index, faults[index]) for index in sorted(faults)]
+        [number + index for index in sound],
+        {ours: [cells[index] for index in sound] for ours, cells in columns.items()},
+        [(number + index, faults[index]) for index in sorted(faults)],
     )
 
 
@@ -154,8 +174,6 @@ def _values(column: pa.Array) -> Sequence[object]:
         column = column.cast(pa.timestamp(kind.unit, "UTC"))  # the same instant, written with a Z
     if pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
         column = column.cast(pa.string())
-    if _is_string(kind):
-        column = _dense(column)
     try:
         return list(column.to_pylist())
     except UnicodeDecodeError:
@@ -171,19 +189,8 @@ def _value(cell: pa.Scalar) -> object:
 
 
 def _dense(column: pa.Array) -> pa.Array:
+    """Return the column with a dictionary of strings written out."""
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-
-
-def _all_clean(column: pa.Array) -> bool:
-    """Return whether a column of strings is UTF-8 without NUL; columns of lists and objects are never sure to be."""
-    if not _is_string(column.type):
-        return False
-    dense = _dense(column)
-    try:
-        dense.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return not pc.any(pc.match_substring(dense, "\0")).as_py()
 
 
 def _is_string(kind: pa.DataType) -> bool:

@@ -57,7 +57,7 @@ def test_marking_says_who_and_when(store: Store, case_id: int) -> None:
 
 def test_a_naive_time_is_refused(store: Store, case_id: int) -> None:
     with pytest.raises(Exception, match="a stored time needs a time zone"):
-        store.mark(case_id, "contacted", "ana", at=datetime(2026, 11, 21))  # noqa: DTZ001
+        store.mark(case_id, "contacted", "ana", at=datetime(2026, 11, 21))
 
 
 def test_an_unknown_case_or_status_is_named(store: Store, case_id: int) -> None:

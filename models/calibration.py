@@ -1,0 +1,83 @@
+"""From logits to probabilities that mean what they say: one small map per head, fitted on rows not trained on.
+
+Exclusive labels are scaled by one temperature (Guo et al. 2017), which never changes the label; every other label gets
+a slope and an offset of its own (Platt 1999), which undoes the reweighting of rare labels in training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .schema import Head
+from .targets import Target
+
+Floats = NDArray[np.float32]
+MIN_ROWS = 20  # with fewer, a fitted map is worse than none
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The map ``slope * logits + offset`` of one head, each of shape (width,)."""
+
+    slope: Floats
+    offset: Floats
+
+    @classmethod
+    def identity(cls, head: Head) -> Calibration:
+        """Return the map that changes nothing."""
+        return cls(np.ones(head.width, np.float32), np.zeros(head.width, np.float32))
+
+    def __call__(self, head: Head, logits: Floats) -> Floats:
+        """Return calibrated probabilities, shape (rows, width); they sum to one where labels are exclusive."""
+        return probabilities(head, logits * self.slope + self.offset)
+
+    def to_json(self) -> dict[str, list[float]]:
+        """Return the map as plain numbers."""
+        return {"slope": [float(x) for x in self.slope], "offset": [float(x) for x in self.offset]}
+
+    @classmethod
+    def from_json(cls, data: dict[str, list[float]]) -> Calibration:
+        """Return the map that `to_json` wrote."""
+        return cls(np.array(data["slope"], np.float32), np.array(data["offset"], np.float32))
+
+
+def probabilities(head: Head, logits: Floats) -> Floats:
+    """Return softmax where labels are exclusive, else the logistic function of every logit."""
+    if head.exclusive:
+        shifted = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(shifted / shifted.sum(1, keepdims=True), np.float32)
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), np.float32)
+
+
+def fit(head: Head, logits: Floats, target: Target) -> Calibration:
+    """Return the calibration of `head` that is likeliest for the known rows; the identity where they are too few."""
+    rows = target.known
+    if rows.sum() < MIN_ROWS:
+        return Calibration.identity(head)
+    return (_temperature if head.exclusive else _platt)(head, logits[rows], target.truth[rows])
+
+
+def _temperature(head: Head, logits: Floats, truth: Floats) -> Calibration:
+    from scipy.optimize import minimize_scalar
+
+    def loss(log_slope: float) -> float:
+        likely = probabilities(head, (logits * np.exp(log_slope)).astype(np.float32))
+        return float(-np.log(np.maximum((likely * truth).sum(1), 1e-12)).mean())
+
+    best = float(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x)
+    return Calibration(np.full(head.width, np.exp(best), np.float32), np.zeros(head.width, np.float32))
+
+
+def _platt(head: Head, logits: Floats, truth: Floats) -> Calibration:
+    from sklearn.linear_model import LogisticRegression
+
+    slope, offset = np.ones(head.width, np.float32), np.zeros(head.width, np.float32)
+    for label in range(head.width):
+        held = truth[:, label]
+        if 0 < held.sum() < len(held):
+            fitted = LogisticRegression(C=100).fit(logits[:, [label]], held)
+            slope[label], offset[label] = max(float(fitted.coef_[0, 0]), 0.05), float(fitted.intercept_[0])
+    return Calibration(slope, offset)

@@ -1,0 +1,228 @@
+"""Family `linear`: logistic regression of all heads at once on hashed word and character n-grams.
+
+Weighted by inverse document frequency and scaled to unit length, as TF-IDF; trained by stochastic gradient descent on
+the sum of the heads' losses (softmax for exclusive labels, logistic for the others), each head on its own rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from scipy.sparse import csr_array, diags_array
+
+from ..features import Features, Hashing, extract, token_strings
+from ..schema import Schema
+from ..targets import Targets, balance
+from ..text import prepare_all
+
+Floats = NDArray[np.float32]
+HASHING = Hashing(bits=20, char_min=3, char_max=5, word_max=2)
+MIN_TEXTS = 2  # a feature of one text alone teaches nothing that carries over, and doubles the size
+BATCH = 256
+CHUNK = 2_048  # texts featurised together when predicting: large enough to vectorise, small enough for the cache
+
+
+@dataclass
+class Linear:
+    """Weights of the buckets seen in training.
+
+    Attributes
+    ----------
+    row_of
+        Row of `weights` that a bucket has, shape (buckets,); the last row, all zero, where it was never seen.
+    weights
+        Logit per unit of a feature, with its inverse document frequency, shape (rows + 1, sum of widths).
+    squares
+        Squared inverse document frequency, shape (rows + 1,): what a feature adds to a text's squared length.
+    bias
+        Shape (sum of widths,).
+    """
+
+    hashing: Hashing
+    row_of: NDArray[np.int32]
+    weights: Floats
+    squares: Floats
+    bias: Floats
+
+    @classmethod
+    def fit(
+        cls,
+        texts: Sequence[str],
+        targets: Targets,
+        schema: Schema,
+        settings: Mapping[str, Any],
+        seed: int,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> Linear:
+        """Return the family fitted by `settings` (`learning_rate`, `epochs`, `class_weight`)."""
+        counts = _count(texts)
+        in_texts = np.bincount(counts.indices, minlength=HASHING.buckets)
+        idf = np.log((1 + len(texts)) / (1 + in_texts)) + 1
+        length = np.sqrt(counts @ (idf**2))
+        seen = np.flatnonzero(in_texts >= MIN_TEXTS)
+        scale = diags_array(1 / np.maximum(length, 1e-9))
+        inputs = csr_array(scale @ counts[:, seen] @ diags_array(idf[seen]), dtype=np.float32)
+        weights, bias = _descend(inputs, targets, schema, settings, seed, progress)
+        row_of = np.full(HASHING.buckets, len(seen), np.int32)
+        row_of[seen] = np.arange(len(seen))
+        unseen = float(np.log(1 + len(texts)) + 1)
+        return cls(
+            hashing=HASHING,
+            row_of=row_of,
+            weights=np.vstack([weights * idf[seen, None], np.zeros((1, len(bias)))]).astype(np.float32),
+            squares=np.append(idf[seen] ** 2, unseen**2).astype(np.float32),
+            bias=bias,
+        )
+
+    def forward(self, texts: Sequence[str]) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return the logits of all heads side by side, shape (texts, sum of widths), and which texts are wordless."""
+        logits = np.empty((len(texts), len(self.bias)), np.float32)
+        wordless = np.empty(len(texts), bool)
+        for start in range(0, len(texts), CHUNK):
+            features = extract(prepare_all(texts[start : start + CHUNK]), self.hashing)
+            evidence, length, _ = self._evidence(features)
+            logits[start : start + CHUNK] = evidence / length[:, None] + self.bias
+            wordless[start : start + CHUNK] = self._wordless(features)
+        return logits, wordless
+
+    def attribute(self, texts: Sequence[str], directions: Floats) -> list[list[tuple[str, Floats]]]:
+        """Return, per text, its words with what each adds along every row of `directions`.
+
+        Exact: over a text, a direction's contributions sum to ``directions @ (logits - bias)``. A pair of
+        neighbouring words is shared evenly between them.
+        """
+        features = extract(prepare_all(texts), self.hashing)
+        _, length, of_word = self._evidence(features)
+        values = (of_word @ directions.T)[features.word]
+        for size in range(2, self.hashing.word_max + 1):
+            _share_pairs(features, size, self._pair_rows(features, size) @ directions.T, values)
+        values = values / length[features.tokens.text][:, None]
+        out: list[list[tuple[str, Floats]]] = [[] for _ in texts]
+        for text, word, value in zip(features.tokens.text, token_strings(features.tokens), values, strict=True):
+            out[text].append((word, value))
+        return out
+
+    def save(self, folder: Path) -> None:
+        """Write `linear.safetensors` and `linear.json` into `folder`."""
+        seen = np.flatnonzero(self.row_of < len(self.weights) - 1).astype(np.int32)
+        arrays = {"buckets": seen, "weights": self.weights, "squares": self.squares, "bias": self.bias}
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "linear.safetensors")
+        (folder / "linear.json").write_text(json.dumps(asdict(self.hashing), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema) -> Linear:
+        """Return the family that `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            The weights are for other heads than `schema` has, or are not finite.
+        """
+        arrays = load_file(folder / "linear.safetensors")
+        hashing = Hashing(**json.loads((folder / "linear.json").read_text(encoding="utf-8")))
+        width = sum(head.width for head in schema)
+        if arrays["bias"].shape != (width,) or arrays["weights"].shape[1] != width:
+            raise ValueError(f"{folder}: the weights are for {len(arrays['bias'])} labels, the schema has {width}")
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError(f"{folder}: the weights hold numbers that are not finite; train the model again")
+        row_of = np.full(hashing.buckets, len(arrays["buckets"]), np.int32)
+        row_of[arrays["buckets"]] = np.arange(len(arrays["buckets"]))
+        return cls(hashing, row_of, arrays["weights"], arrays["squares"], arrays["bias"])
+
+    def _wordless(self, features: Features) -> NDArray[np.bool_]:
+        """Return which texts hold no word (symbols are none) with a part that was seen in training."""
+        known = self.row_of[features.of_word.indices] < len(self.weights) - 1
+        parts = np.add.reduceat(np.append(known, 0), features.of_word.indptr[:-1])
+        return np.asarray(features.in_text @ ((parts > 0) & features.is_word).astype(np.float32) == 0)
+
+    def _evidence(self, features: Features) -> tuple[Floats, Floats, Floats]:
+        """Return the unscaled logits of the texts, the lengths of the texts, the unscaled logits of each word."""
+        of_word, word_squares = self._sums(features.of_word)
+        of_pairs, pair_squares = self._sums(features.pairs)
+        evidence = features.in_text @ of_word + of_pairs
+        squares = features.in_text @ word_squares + pair_squares
+        return evidence, np.sqrt(np.maximum(squares, 1e-9)), of_word
+
+    def _sums(self, counts: csr_array) -> tuple[Floats, Floats]:
+        rows = csr_array(
+            (counts.data, self.row_of[counts.indices], counts.indptr), (counts.shape[0], len(self.weights))
+        )
+        return rows @ self.weights, rows @ self.squares
+
+    def _pair_rows(self, features: Features, size: int) -> Floats:
+        return self.weights[self.row_of[features.pair_buckets[size]]]
+
+
+def _count(texts: Sequence[str]) -> csr_array:
+    from scipy.sparse import vstack
+
+    parts = [extract(prepare_all(texts[i : i + CHUNK]), HASHING).counts() for i in range(0, len(texts), CHUNK)]
+    return csr_array(vstack(parts, format="csr"))
+
+
+def _share_pairs(features: Features, size: int, values: Floats, tokens: Floats) -> None:
+    """Add `values` of the runs of `size` words to `tokens`, an even share to each word of a run."""
+    first = features.pair_starts[size]
+    for offset in range(size):
+        np.add.at(tokens, first + offset, values / size)
+
+
+def _descend(
+    inputs: csr_array,
+    targets: Targets,
+    schema: Schema,
+    settings: Mapping[str, Any],
+    seed: int,
+    progress: Callable[[float], None],
+) -> tuple[Floats, Floats]:
+    """Return weights (features, sum of widths) and bias after `epochs` of stochastic gradient descent.
+
+    The step falls linearly to zero. Stopping while rare features are still small is the only regularisation: it beat
+    every strength of L2 on validation data, and is why rare features cannot dominate.
+    """
+    truth = np.hstack([targets[head.name].truth for head in schema])
+    weight = np.hstack([_loss_weight(schema, targets, head.name, float(settings["class_weight"])) for head in schema])
+    weights = np.zeros((inputs.shape[1], truth.shape[1]), np.float32)
+    bias = np.zeros(truth.shape[1], np.float32)
+    random = np.random.default_rng(seed)
+    epochs, rate = int(settings["epochs"]), float(settings["learning_rate"])
+    for epoch in range(epochs):
+        step = np.float32(rate * (1 - epoch / epochs))
+        for rows, batch, columns in _batches(inputs, random):
+            slope = (_activate(batch @ weights[columns] + bias, schema) - truth[rows]) * weight[rows] / len(rows)
+            weights[columns] -= step * (batch.T @ slope)
+            bias -= step * np.float32(0.003) * slope.sum(0)
+        progress((epoch + 1) / epochs)
+    return weights, bias
+
+
+def _loss_weight(schema: Schema, targets: Targets, name: str, power: float) -> Floats:
+    """Return the weights of one head, raised where few rows carry its label so that it learns as fast as the others."""
+    target = targets[name]
+    return balance(schema[name], target, power) / np.float32(max(target.known.mean(), 1e-3))
+
+
+def _batches(
+    inputs: csr_array, random: np.random.Generator
+) -> Iterator[tuple[NDArray[np.int64], csr_array, NDArray[np.int32]]]:
+    """Yield shuffled batches: their rows, their inputs over just the columns that occur in them, those columns."""
+    order = random.permutation(inputs.shape[0])
+    for start in range(0, len(order), BATCH):
+        rows = order[start : start + BATCH]
+        batch = inputs[rows]
+        columns, place = np.unique(batch.indices, return_inverse=True)
+        yield rows, csr_array((batch.data, place, batch.indptr), (len(rows), len(columns))), columns
+
+
+def _activate(logits: Floats, schema: Schema) -> Floats:
+    from ..calibration import probabilities
+
+    parts = np.split(logits, np.cumsum([head.width for head in schema])[:-1], axis=1)
+    return np.hstack([probabilities(head, part) for head, part in zip(schema, parts, strict=True)])

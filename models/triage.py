@@ -1,0 +1,210 @@
+"""The triage model: one schema, one family, one calibration per head; saved as a folder of data, never pickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import calibration
+from .calibration import Calibration
+from .families import FAMILIES, Family
+from .schema import Schema
+from .targets import Targets
+
+FORMAT = 1
+Floats = NDArray[np.float32]
+
+
+class ArtefactError(ValueError):
+    """A model folder that cannot be used; the message says why in one sentence."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of a batch of texts.
+
+    Attributes
+    ----------
+    probabilities
+        Per head, calibrated, shape (texts, `Head.width`).
+    wordless
+        Whether a text holds no word that the model has learnt from, shape (texts,).
+    """
+
+    probabilities: dict[str, Floats]
+    wordless: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.wordless)
+
+
+@dataclass
+class TriageModel:
+    """Predicts every head of a schema from raw texts.
+
+    `ranking` holds the weights with which the artefact ranks where nobody gives others (see `models.ranking`);
+    `lineage` is what is known of the training: data hashes, configuration hash, commit.
+    """
+
+    schema: Schema
+    family: Family
+    family_name: str
+    calibrations: dict[str, Calibration]
+    ranking: dict[str, Any] = field(default_factory=dict)
+    lineage: dict[str, Any] = field(default_factory=dict)
+    version: str = "unsaved"
+
+    @classmethod
+    def fit(
+        cls,
+        schema: Schema,
+        texts: Sequence[str],
+        targets: Targets,
+        settings: Mapping[str, Any],
+        seed: int,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> TriageModel:
+        """Return an uncalibrated model of the family that ``settings["family"]`` names.
+
+        Raises
+        ------
+        ValueError
+            The family is unknown, or a head has a label that no training row carries.
+        """
+        name = str(settings["family"])
+        if name not in FAMILIES:
+            raise ValueError(f"model.family must be one of {', '.join(FAMILIES)}; got {name!r}")
+        _check_learnable(schema, targets)
+        family = FAMILIES[name].fit(texts, targets, schema, settings, seed, progress)
+        return cls(schema, family, name, {head.name: Calibration.identity(head) for head in schema})
+
+    def calibrate(self, texts: Sequence[str], targets: Targets) -> None:
+        """Fit the calibration of every head on rows that were not trained on."""
+        logits, _ = self.family.forward(texts)
+        for head, part in zip(self.schema, self._split(logits), strict=True):
+            self.calibrations[head.name] = calibration.fit(head, part, targets[head.name])
+
+    def predict(self, texts: Sequence[str]) -> Predictions:
+        """Return the calibrated predictions for raw `texts`; all heads in one pass."""
+        logits, wordless = self.family.forward(texts)
+        parts = zip(self.schema, self._split(logits), strict=True)
+        return Predictions({head.name: self.calibrations[head.name](head, part) for head, part in parts}, wordless)
+
+    def attribute(self, texts: Sequence[str], directions: Floats) -> list[list[tuple[str, Floats]]]:
+        """Return, per text, its words with what each adds to the calibrated logits along each of `directions`.
+
+        `directions` has the shape (count, sum of widths), in the order of the schema's heads.
+        """
+        slope = np.concatenate([self.calibrations[head.name].slope for head in self.schema])
+        return self.family.attribute(texts, (directions * slope).astype(np.float32))
+
+    def _split(self, logits: Floats) -> list[Floats]:
+        return np.split(logits, np.cumsum([head.width for head in self.schema])[:-1], axis=1)
+
+    def save(self, folder: Path, card: str = "") -> None:
+        """Write the model into a new `folder` and set `version` to the digest of its content.
+
+        Raises
+        ------
+        FileExistsError
+            `folder` is there already.
+        """
+        folder.mkdir(parents=True)
+        try:
+            self.family.save(folder)
+            _write_json(folder / "schema.json", self.schema.to_json())
+            contents = {
+                "format": FORMAT,
+                "family": self.family_name,
+                "calibrations": {name: item.to_json() for name, item in self.calibrations.items()},
+                "ranking": self.ranking,
+                "lineage": self.lineage,
+                "checksums": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
+            }
+            _write_json(folder / "model.json", contents)
+            self.version = _version(folder, self.family_name)
+            (folder / "card.md").write_text(card.replace("{version}", self.version), encoding="utf-8")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    @classmethod
+    def load(cls, folder: Path) -> TriageModel:
+        """Return the model that `save` wrote into `folder`.
+
+        Raises
+        ------
+        ArtefactError
+            No model there, a format that this code does not read, or a file that was changed since.
+        """
+        contents = _read_json(folder / "model.json")
+        if contents.get("format") != FORMAT:
+            raise ArtefactError(
+                f"{folder} has artefact format {contents.get('format')!r}; this code reads format {FORMAT}; "
+                "use the code that the artefact carries, or train again"
+            )
+        for name, expected in contents["checksums"].items():
+            if not (folder / name).is_file() or _sha256(folder / name) != expected:
+                raise ArtefactError(f"{folder / name} is missing or was changed after training; fetch the model again")
+        if contents["family"] not in FAMILIES:
+            raise ArtefactError(f"{folder}: unknown family {contents['family']!r}; known are {', '.join(FAMILIES)}")
+        schema = Schema.from_json(_read_json(folder / "schema.json"))
+        return cls(
+            schema=schema,
+            family=FAMILIES[contents["family"]].load(folder, schema),
+            family_name=contents["family"],
+            calibrations={name: Calibration.from_json(item) for name, item in contents["calibrations"].items()},
+            ranking=contents["ranking"],
+            lineage=contents["lineage"],
+            version=_version(folder, contents["family"]),
+        )
+
+
+def _check_learnable(schema: Schema, targets: Targets) -> None:
+    for head in schema:
+        target = targets[head.name]
+        held = target.truth[target.known]
+        names = head.labels or (head.name,)
+        short = [name for name, count in zip(names, held.sum(0), strict=True) if count < 2]
+        if short and (head.kind != "multilabel" or len(short) == len(names)):
+            raise ValueError(
+                f"head {head.name!r}: label {short[0]!r} stands on fewer than 2 training rows "
+                f"({int(target.known.sum())} rows carry the head); label more rows, map foreign labels with "
+                "data.sources[].labels, or take the head or label out of the label schema"
+            )
+        if head.kind == "binary" and held.mean() == 1:
+            raise ValueError(f"head {head.name!r}: every training row says yes; it needs rows that say no as well")
+
+
+def _version(folder: Path, family: str) -> str:
+    return f"{family}-{_sha256(folder / 'model.json')[:12]}"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_json(path: Path, data: object) -> None:
+    path.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtefactError(
+            f"{path.parent} is not a model: {path.name} is missing; give the folder that training wrote"
+        )
+    except ValueError as error:
+        raise ArtefactError(f"{path} is not JSON ({error}); fetch the model again") from error
+    if not isinstance(data, dict):
+        raise ArtefactError(f"{path} must hold a JSON object; fetch the model again")
+    return data

@@ -1,0 +1,1 @@
+"""What learns: data sets, splits, training, evaluation and its plots."""

@@ -1,0 +1,112 @@
+"""Labelled feedback of all configured sources as one data set in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.schema import Schema
+from models.targets import Target, encode_all
+from pipeline.config import Config, ConfigError, Source, resolve
+from pipeline.feedback.reading import read_feedback
+from pipeline.feedback.sources import SourceFile, discover
+
+KEPT = ("source", "id", "text", "customer_id", "channel", "lang", "industry", "nps")
+
+
+@dataclass
+class Dataset:
+    """Rows that passed validation, their labels as targets, and what was refused.
+
+    `columns` holds the columns named in `KEPT`, and ``split`` (the source's own word, or None). `files` gives the
+    SHA-256 of every file, `rejected` counts rows by reason, `rejected_labels` labels outside the schema by head.
+    """
+
+    schema: Schema
+    columns: dict[str, list[str | None]]
+    targets: dict[str, Target]
+    files: dict[str, str]
+    rejected: Counter[str] = field(default_factory=Counter)
+    rejected_labels: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.columns["text"])
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts, masked of personal data."""
+        return [text or "" for text in self.columns["text"]]
+
+    def take(self, rows: NDArray[np.int64]) -> tuple[list[str], dict[str, Target]]:
+        """Return texts and targets of some `rows`."""
+        texts = self.texts
+        return [texts[row] for row in rows], {name: target.take(rows) for name, target in self.targets.items()}
+
+    def digest(self) -> str:
+        """Return the SHA-256 over all files' hashes."""
+        return hashlib.sha256("\n".join(sorted(self.files.values())).encode()).hexdigest()
+
+
+def load_dataset(config: Config) -> Dataset:
+    """Return the data set of all `config.data.sources`.
+
+    Raises
+    ------
+    ConfigError
+        A source names no row that could be used.
+    FileRefused, InputError
+        A file that cannot be read at all.
+    """
+    schema = config.schema_()
+    columns: dict[str, list[str | None]] = {name: [] for name in (*KEPT, "split")}
+    cells: dict[str, list[list[str] | None]] = {head.name: [] for head in schema}
+    data = Dataset(schema, columns, {}, {})
+    for source in config.data.sources:
+        for file in discover([resolve(source.path)], follow_links=config.ingest.follow_links).files:
+            data.files[_name(file.path)] = _sha256(file.path)
+            _read(file, source, config, data, cells)
+    if not len(data):
+        raise ConfigError(f"data.sources hold no row that can be used; rejected were {dict(data.rejected)}")
+    data.targets = encode_all(schema, cells)
+    return data
+
+
+def _read(
+    file: SourceFile, source: Source, config: Config, data: Dataset, cells: dict[str, list[list[str] | None]]
+) -> None:
+    batches = read_feedback(
+        file,
+        ingest=config.ingest,
+        columns=source.columns,
+        labels=source.labels,
+        schema=data.schema,
+        split_column=source.split_column,
+    )
+    for batch in batches:
+        table = batch.rows.to_pydict()
+        for name in KEPT:
+            data.columns[name] += table[name]
+        data.columns["split"] += table.get("split") or [None] * batch.rows.num_rows
+        for head, lists in cells.items():
+            lists += table[head]
+        data.rejected.update(reject.reason for reject in batch.rejects)
+        for head, unknown in batch.rejected_labels.items():
+            data.rejected_labels.setdefault(head, Counter()).update(unknown)
+
+
+def _name(path: Path) -> str:
+    root = resolve(".")
+    return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,191 @@
+"""How good the predictions of a head are, every figure with a 95% interval by bootstrap over groups.
+
+A resample is a row of weights (how often each group was drawn), so that every metric is computed for all resamples at
+once by matrix products. Customers, not texts, are resampled: texts of one customer are no independent evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.schema import Head, Schema
+from models.targets import Target
+
+Doubles = NDArray[np.float64]
+BINS = 15  # equal mass; as in Guo et al. 2017
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A metric on all rows, with the 2.5% and 97.5% points of its bootstrap distribution."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class HeadReport:
+    """What was measured of one head: how many rows carried it, and each metric by its name."""
+
+    rows: int
+    figures: dict[str, Figure]
+
+
+def evaluate(
+    schema: Schema,
+    probabilities: Mapping[str, NDArray[np.float32]],
+    targets: Mapping[str, Target],
+    groups: NDArray[np.int64],
+    *,
+    resamples: int,
+    seed: int,
+    capacity: int,
+) -> dict[str, HeadReport]:
+    """Return a report for each head that any row carries.
+
+    Parameters
+    ----------
+    capacity
+        Number of calls that ``precision_at_capacity`` looks at: how many of the surest rows really are what they seem.
+    """
+    reports = {}
+    for head in schema:
+        rows = np.flatnonzero(targets[head.name].known)
+        if len(rows):
+            weights = bootstrap_weights(groups[rows], resamples, seed)
+            likely = probabilities[head.name][rows].astype(np.float64)
+            drawn = measure(head, likely, targets[head.name].truth[rows].astype(np.float64), weights, capacity)
+            reports[head.name] = HeadReport(len(rows), {name: _figure(values) for name, values in drawn.items()})
+    return reports
+
+
+def bootstrap_weights(groups: NDArray[np.int64], resamples: int, seed: int) -> Doubles:
+    """Return how often each row was drawn, shape (1 + resamples, rows); the first row of ones is the data itself."""
+    _, group = np.unique(groups, return_inverse=True)
+    count = int(group.max()) + 1
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    return np.vstack([np.ones(len(groups)), drawn[:, group]]).astype(np.float64)
+
+
+def measure(head: Head, likely: Doubles, truth: Doubles, weights: Doubles, capacity: int) -> dict[str, Doubles]:
+    """Return every metric of `head` for every resample, each of shape (resamples,)."""
+    if head.exclusive:
+        return _exclusive(head, likely, truth, weights)
+    out: dict[str, Doubles] = {}
+    names = head.labels or (head.name,)
+    for place, name in enumerate(names):
+        prefix = f"{name}." if head.kind == "multilabel" else ""
+        for metric, values in _binary(likely[:, place], truth[:, place], weights, capacity).items():
+            out[prefix + metric] = values
+    if head.kind == "multilabel":
+        for metric in ("f1", "brier", "ece", "average_precision"):
+            out["macro_f1" if metric == "f1" else metric] = np.mean([out[f"{name}.{metric}"] for name in names], axis=0)
+    return out
+
+
+def _exclusive(head: Head, likely: Doubles, truth: Doubles, weights: Doubles) -> dict[str, Doubles]:
+    said, held = likely.argmax(1), truth.argmax(1)
+    cells = np.eye(head.width**2)[held * head.width + said]
+    confusion = (weights @ cells).reshape(-1, head.width, head.width)
+    hits = np.diagonal(confusion, axis1=1, axis2=2)
+    precision = _ratio(hits, confusion.sum(1))
+    recall = _ratio(hits, confusion.sum(2))
+    f1 = _ratio(2 * hits, confusion.sum(1) + confusion.sum(2))
+    total = weights.sum(1)
+    out = {
+        "accuracy": hits.sum(1) / total,
+        # A label that no row carries and none is given has no F1 to speak of; scikit-learn would count it as 0.
+        "macro_f1": _mean_where(f1, (confusion.sum(1) + confusion.sum(2)) > 0),
+        "brier": weights @ ((likely - truth) ** 2).sum(1) / total,
+        "ece": calibration_error(likely.max(1), (said == held).astype(np.float64), weights),
+    }
+    if head.kind == "ordinal":
+        out |= {"quadratic_kappa": _quadratic_kappa(confusion), "recall_top": recall[:, -1]}
+    for place, label in enumerate(head.labels):
+        out |= {f"{label}.precision": precision[:, place], f"{label}.recall": recall[:, place]}
+        out[f"{label}.f1"] = f1[:, place]
+    return out
+
+
+def _binary(likely: Doubles, truth: Doubles, weights: Doubles, capacity: int) -> dict[str, Doubles]:
+    said = (likely >= 0.5).astype(np.float64)
+    hits, positives, said_positives = weights @ (said * truth), weights @ truth, weights @ said
+    total = weights.sum(1)
+    area, precision_mean, at_capacity = ranking_metrics(likely, truth, weights, capacity)
+    f1 = _ratio(2 * hits, positives + said_positives)
+    negative_f1 = _ratio(
+        2 * (weights @ ((1 - said) * (1 - truth))), (total - positives) + (total - said_positives)
+    )
+    return {
+        "accuracy": weights @ (said == truth).astype(np.float64) / total,
+        "macro_f1": (f1 + negative_f1) / 2,
+        "precision": _ratio(hits, said_positives),
+        "recall": _ratio(hits, positives),
+        "f1": f1,
+        "brier": weights @ ((likely - truth) ** 2) / total,
+        "ece": calibration_error(likely, truth, weights),
+        "roc_auc": area,
+        "average_precision": precision_mean,
+        "precision_at_capacity": at_capacity,
+    }
+
+
+def ranking_metrics(
+    likely: Doubles, truth: Doubles, weights: Doubles, capacity: int
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Return ROC AUC, average precision and precision among the first `capacity` rows, for every resample.
+
+    Equal probabilities are one step of the curve, as in scikit-learn.
+    """
+    order = np.argsort(-likely, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(likely[order]) != 0, True))
+    drawn = weights[:, order]
+    hits = np.cumsum(drawn * truth[order], axis=1)
+    seen = np.cumsum(drawn, axis=1)
+    step_hits, step_seen = hits[:, ends], seen[:, ends]
+    positives, total = step_hits[:, -1], step_seen[:, -1]
+    gained = np.diff(step_hits, axis=1, prepend=0)
+    average = _ratio((gained * _ratio(step_hits, step_seen)).sum(1), positives)
+    missed = step_seen - step_hits
+    area = (np.diff(missed, axis=1, prepend=0) * (step_hits - gained / 2)).sum(1)
+    room = np.minimum(capacity, total)
+    first = np.minimum(drawn, np.maximum(room[:, None] - (seen - drawn), 0))
+    return _ratio(area, positives * (total - positives)), average, _ratio((first * truth[order]).sum(1), room)
+
+
+def calibration_error(likely: Doubles, truth: Doubles, weights: Doubles) -> Doubles:
+    """Return the expected calibration error over `BINS` bins of equal mass, for every resample."""
+    bins = np.array_split(np.argsort(likely, kind="stable"), min(BINS, len(likely)))
+    gaps = [np.abs(weights[:, rows] @ (likely[rows] - truth[rows])) for rows in bins]
+    return np.asarray(np.sum(gaps, axis=0) / weights.sum(1))
+
+
+def _quadratic_kappa(confusion: Doubles) -> Doubles:
+    """Return Cohen's kappa with quadratic weights (Cohen 1968), for every resample."""
+    levels = np.arange(confusion.shape[1])
+    distance = (levels[:, None] - levels[None, :]) ** 2
+    total = confusion.sum((1, 2), keepdims=True)
+    expected = confusion.sum(2)[:, :, None] * confusion.sum(1)[:, None, :] / total
+    return 1 - _ratio((distance * confusion).sum((1, 2)), (distance * expected).sum((1, 2)))
+
+
+def _ratio(above: Doubles, below: Doubles) -> Doubles:
+    return np.divide(above, below, out=np.zeros_like(above, dtype=np.float64), where=below > 0)
+
+
+def _mean_where(values: Doubles, kept: NDArray[np.bool_]) -> Doubles:
+    return _ratio((values * kept).sum(1), kept.sum(1).astype(np.float64))
+
+
+def _figure(values: Doubles) -> Figure:
+    resampled = values[1:] if len(values) > 1 else values
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Figure(float(values[0]), float(low), float(high))

@@ -1,0 +1,113 @@
+"""The stages of a training run in order: read, split, fit, calibrate, evaluate, log, register."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from pipeline.config import ROOT, Config
+from pipeline.registry import Registered, log_training, source_hash
+
+from .dataset import Dataset, load_dataset
+from .plots import draw
+from .splits import Splits, split
+from .training import Trained, card, headline, train
+
+# Invented, so that nothing of a customer is ever in MLflow.
+EXAMPLE = {
+    "id": "example-1",
+    "text": "Third time I ask about the double charge on my bill. Cancelling tonight.",
+    "created_at": "2026-01-31T18:30:00Z",
+    "customer_id": "C-1",
+    "customer_value": 1200.0,
+    "reach": 0.0,
+    "nps": 2.0,
+}
+
+
+def run(config: Config, *, promote: bool) -> Registered:
+    """Return the registered version of the model that `config` trains; progress goes to a terminal only."""
+    console = Console(stderr=True)
+    data = load_dataset(config)
+    splits = split(data, config.data.split)
+    _announce(console, data, splits)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("fitting", total=1.0)
+        trained = train(data, splits, config, commit(), lambda share: bar.update(task, completed=share))
+    console.print(_table(trained))
+    with tempfile.TemporaryDirectory() as scratch:
+        return _log(config, data, splits, trained, Path(scratch), promote)
+
+
+def _log(
+    config: Config, data: Dataset, splits: Splits, trained: Trained, scratch: Path, promote: bool
+) -> Registered:
+    trained.model.save(scratch / "triage", card(trained, config))
+    _, targets = data.take(splits.test)
+    draw(data.schema, trained.predictions.probabilities, targets, scratch / "plots")
+    lineage = trained.model.lineage
+    metrics = {f"{name}.rows": float(report.rows) for name, report in trained.report.items()}
+    for name, report in trained.report.items():
+        for metric, figure in report.figures.items():
+            key = f"{name}.{metric}"
+            metrics |= {key: figure.value, f"{key}.low": figure.low, f"{key}.high": figure.high}
+    return log_training(
+        config,
+        scratch / "triage",
+        metrics=metrics,
+        params={f"model.{key}": value for key, value in config.model.model_dump().items()} | {"seed": config.seed},
+        tags={
+            "commit": str(lineage["commit"]),
+            "config": config.digest(),
+            "data": lineage["training_data"],
+            "models_source": source_hash(),
+            "model_version": trained.model.version,
+        },
+        dataset={
+            "name": " ".join(sorted(data.files)),
+            "digest": data.digest(),
+            "files": data.files,
+            "rows": lineage["rows"],
+            "rejected": dict(data.rejected),
+            "excluded": splits.excluded,
+        },
+        plots=scratch / "plots",
+        example=EXAMPLE,
+        promote=promote,
+    )
+
+
+def _announce(console: Console, data: Dataset, splits: Splits) -> None:
+    console.print(
+        f"{len(data):,} rows from {len(data.files)} files: {len(splits.train):,} to train on, "
+        f"{len(splits.calibration):,} to calibrate on, {len(splits.test):,} to test on"
+    )
+    for what, counts in (("rejected rows", data.rejected), ("left out", splits.excluded)):
+        if any(counts.values()):
+            console.print(f"{what}: " + ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count))
+    for head, unknown in data.rejected_labels.items():
+        console.print(f"rejected labels of {head}: " + ", ".join(f"{n:,} {label!r}" for label, n in unknown.items()))
+
+
+def _table(trained: Trained) -> Table:
+    table = Table("head", "rows", "metric", "value", "95% interval", title="test side")
+    for name, report in trained.report.items():
+        for place, metric in enumerate(headline(trained, name)):
+            figure = report.figures[metric]
+            first = (name, f"{report.rows:,}") if place == 0 else ("", "")
+            table.add_row(*first, metric, f"{figure.value:.3f}", f"{figure.low:.3f} to {figure.high:.3f}")
+    return table
+
+
+def commit() -> str | None:
+    """Return the git commit of the checkout, ``-dirty`` where files differ from it; None outside a checkout."""
+    try:
+        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

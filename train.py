@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""Train a triage model, evaluate it, log it to MLflow and register it.
+
+python train.py                                            the starter corpus, configs/default.yaml
+python train.py --config configs/airline.yaml              another data set
+python train.py --set model.epochs=30 --set seed=11        a setting changed for this run
+python train.py --promote                                  make it champion: score.py and serve.py use it from now on
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return the exit code: 0 trained and registered, 2 bad input or configuration."""
+    parser = argparse.ArgumentParser(
+        prog="train.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", default="configs/default.yaml", help="YAML file of settings (default: %(default)s)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="one setting")
+    parser.add_argument("--promote", action="store_true", help="make the new version champion, whatever serves now")
+    options = parser.parse_args(arguments)
+
+    from pipeline.config import load
+
+    try:
+        config = load(options.config, options.overrides)
+        from pipeline.learning.recipe import run
+
+        registered = run(config, promote=options.promote)
+    except (ValueError, OSError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    print(f"registered {registered.name} version {registered.version} as {registered.alias} (run {registered.run_id})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
