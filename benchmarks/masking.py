@@ -109,7 +109,11 @@ def main() -> None:
     for function in (text.mask, text.fold):
         report(f"{function.__name__}, whole", *worst(function, texts))
     print("mean microseconds for a text of the starter corpus cut to 100 characters")
-    corpus = [json.loads(line)["text"][:100] for path in sorted(STARTER.glob("*.jsonl")) for line in path.open()]
+    corpus = [
+        json.loads(line)["text"][:100]
+        for path in sorted(STARTER.glob("*.jsonl"))
+        for line in path.read_text("utf-8").splitlines()
+    ]
     plain = [body for body in corpus if not re.search(r"[\d@:=]", body)]
     digits = [body for body in corpus if re.search(r"\d", body)]
     for name, group in (("nothing to look at", plain), ("with a digit", digits), ("all", corpus)):

@@ -22,6 +22,7 @@ I64 = NDArray[np.int64]
 SPACE, WORD, SYMBOL, UNKNOWN = 0, 1, 2, 255
 _BASE = 0x9E3779B97F4A7C15 | 1
 _INVERSE = pow(_BASE, -1, 1 << 64)
+_APOSTROPHE = ord("'")
 _EDGE = 0x110000  # marks both ends of a word; no character has this code
 
 
@@ -146,6 +147,9 @@ def tokenise(texts: Sequence[str]) -> Tokens:
         nothing = np.zeros(0, np.int64)
         return Tokens(nothing, nothing.astype(np.uint64), nothing, nothing, offsets, codes)
     classes = _ALPHABET.classes(codes)
+    # An apostrophe between letters is a part of the word: "don't" is one word, "'quoted'" is not.
+    inner = np.flatnonzero(codes[1:-1] == _APOSTROPHE) + 1
+    classes[inner[(classes[inner - 1] == WORD) & (classes[inner + 1] == WORD)]] = WORD
     breaks = classes[1:] != classes[:-1]
     breaks |= (classes[1:] == SYMBOL) & (codes[1:] != codes[:-1])
     edges = np.concatenate(([0], np.flatnonzero(breaks) + 1, [len(codes)]))

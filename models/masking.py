@@ -29,8 +29,11 @@ _URL = verbose(r"(?: :// | \bwww\. | \.[a-z]{2,12}/ ) [^\s<>\"\[\]\x7f]++")
 _OPAQUE = verbose(  # a token, a session, a UUID; not "how-to-return-an-order-2024"
     r"(?<![0-9a-z]) (?: [0-9a-z]{32} | (?=[a-z]{0,15}\d)(?=\d{0,15}[a-z])[0-9a-z]{16} | [0-9a-f]{8}-[0-9a-f]{4}- )"
 )
+# Without http:// or www. only a query tells an address from a sentence without its space ("the debt.On/off").
+_WRITTEN_OUT = verbose(r"[a-z][a-z0-9+.-]{0,20}:// | www\.")
+_QUERY = verbose(r"[?#&][\w-]{1,40}=")
 _LETTERS = "\u00df-\u024f\u0370-\u052f"  # as far as disguise did not turn them into ASCII ones
-_LOCAL = _ALNUM + "._%+'~!-" + "".join(map(chr, (*range(0xDF, 0x250), *range(0x370, 0x530))))
+_LOCAL = _ALNUM + "._%+'-" + "".join(map(chr, (*range(0xDF, 0x250), *range(0x370, 0x530))))
 _AT = verbose(rf"@ (?:[a-z0-9{_LETTERS}-]{{1,63}}+\.){{1,8}} [a-z{_LETTERS}]{{2,24}} (?:-?\w)*+")
 _IPV4 = verbose(
     rf"{LEFT} (?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){{3}} (?:25[0-5]|2[0-4]\d|1?\d?\d) (?![\w\x7f]|[.-][\d\x7f])"
@@ -52,7 +55,10 @@ def urls(text: str) -> Iterator[Span]:
         floor = match.end()
         url = text[start:floor].rstrip(".,;:!?)'}")
         rest = url.split("://", 1)[-1]
-        if any(mark in rest for mark in "?#@") or _OPAQUE.search(rest):
+        if url.startswith((".", "://")):
+            continue  # no host before it
+        plain_host = match[0].startswith(".") and not _WRITTEN_OUT.match(url)
+        if _QUERY.search(rest) if plain_host else any(mark in rest for mark in "?#@") or _OPAQUE.search(rest):
             yield start, start + len(url)
 
 
@@ -61,7 +67,7 @@ def emails(text: str) -> Iterator[Span]:
     floor = 0
     for match in _AT.finditer(text) if "@" in text else ():
         before = text[floor : match.start()]
-        local = before[len(before.rstrip(_LOCAL)) :].lstrip("._%+'~!-")
+        local = before[len(before.rstrip(_LOCAL)) :].lstrip("._%+'-")
         floor = match.end()
         if local:
             yield match.start() - len(local), floor

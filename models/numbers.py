@@ -21,8 +21,8 @@ Judge = Callable[[re.Match[str]], int]
 LEFT = r"(?<![\w\x7f#@$&=+*])(?<![\w\x7f][-/])(?<![\d\x7f][.,:])"
 RIGHT = r"(?![\w\x7f%])(?![-/.,:]?[\d\x7f])(?![-/]\w)"
 
-# A doubtful number may cost a millisecond. Past this many of a kind in one text, doubt means masking.
-_DOUBTS = 200
+# A doubtful number may cost two milliseconds. Past this many of a kind in one text, doubt means masking.
+_DOUBTS = 100
 _GROUP = re.compile(r"\W{0,4}\w++", re.ASCII)
 _BREAK = re.compile(r"[\d\x7f\n]")
 
@@ -70,15 +70,17 @@ def _checked(module: str, number: str) -> bool:
 
 # What is named as something else right before it is no telephone, whatever its shape.
 _OTHER = verbose(
-    r"""\b (?=[a-z]) (?: orders? | booking | reserv\w* | ref\w* | case | claim | ticket | track\w* | parcel
-    | package | shipment | account | acct? | customer | client\w* | member\w* | policy | contract | invoice | bill | serial | model | sku
-    | item | product | isbn | ean | vin | tag | trip | rental | transaction | txn | transfer | student | meter | job
-    | file | folder | voucher | coupon | code | id | konto\w* | imei | pcn | batch | lot | pedido | bestell\w* | best
-    | auftrag\w* | kunden\w* | vertrag\w* | rechnung\w* | sendung\w* | vorgang\w* | schaden\w* | mitglied\w*
-    | kassenzeichen | aktenzeichen | commande | dossier | contrat\w* | facture | suivi | colis | ordine | pratica
-    | fattura | spedizione | polis\w* | klant\w* | factuur\w* | zending | protocol\w* | fatura | encomenda | guia
-    | envio | poliza | factura | exp | apolice | servicio | instalac\w* | cuenta | conta ) \b [\s.:\#-]*
-    (?: (?: no | nr | n | num\w* | is | was | es | ist | est | id | code | ref\w* ) \b [\s.:\#-]* ){0,3} \Z"""
+    r"""\b (?=[a-z]) (?:
+    orders? | booking | reserv\w* | ref\w* | case | claim | ticket | track\w* | parcel | package | shipment
+    | account | acct? | customer | client\w* | member\w* | policy | contract | invoice | bill | serial | model
+    | sku | item | product | isbn | ean | vin | tag | trip | rental | transaction | txn | transfer | student
+    | meter | job | file | folder | voucher | coupon | code | id | konto\w* | imei | pcn | batch | lot | pedido
+    | bestell\w* | best | auftrag\w* | kunden\w* | vertrag\w* | rechnung\w* | sendung\w* | vorgang\w* | schaden\w*
+    | mitglied\w* | kassenzeichen | aktenzeichen | commande | dossier | contrat\w* | facture | suivi | colis
+    | ordine | pratica | fattura | spedizione | polis\w* | klant\w* | factuur\w* | zending | protocol\w* | fatura
+    | encomenda | guia | envio | poliza | factura | exp | apolice | servicio | instalac\w* | cuenta | conta ) \b [\s.:\#-]*
+    (?: (?: no | nr | n | num\w* | is | was | es | ist | est | id | code | ref\w* | de | do | del | di | of ) \b
+    [\s.:\#-]* ){0,3} \Z"""
 )
 
 
@@ -224,8 +226,9 @@ _REGIONS = (
 # How people write them: with + and country; with a leading 0; as Americans do; the numbers of fiction, which belong to
 # nobody but stand for one in every demo; and as countries without a leading 0 do.
 _PHONE = verbose(
-    rf"""{LEFT} (?: (?P<world>\+[ ]?\(?\d(?:[ .()/-]{{0,3}}\d){{6,14}})
-    | (?P<trunk>(?:00[1-9]|\(?0[1-9])(?:[ .()/-]{{0,3}}\d){{7,13}})
+    rf"""{LEFT} (?: (?P<world>(?:\(\+\d{{1,3}}\)[ ]?|\+[ ]?(?:\(\d{{1,4}}\)[ ]?)?)\d
+      (?:[ ./-]{{0,3}}\d|[ ]?\(\d{{1,4}}\)[ ]?(?=\d)){{6,14}})
+    | (?P<trunk>00?[1-9](?:[ ./-]{{0,3}}\d){{7,13}}|\(0[1-9]\d{{0,4}}\)(?:[ ./-]{{0,3}}\d){{3,10}})
     | (?P<american>(?:1[-. ])?(?:\(\d{{3}}\)[ ]?|\d{{3}}[-. ])\d{{3}}[-. ]\d{{4}})
     | (?P<fiction>555[-. ]\d{{4}} | 555(?P<a>[ -])\d{{3}}(?P=a)\d{{3}})
     | (?P<grouped>[6-9]\d{{2}}(?P<b>[ .-])\d{{3}}(?P=b)\d{{3}} | 2\d{{2}}[ ]\d{{3}}[ ]\d{{3}}
@@ -239,11 +242,13 @@ _CALL = r"""(?: tele? | telef\w* | (?:tele)?phone(?:'s)? | mob | mobil\w* | movi
     | marcar | ligu?[ae]r? | chiam\w* | bel | bellen | bereik\w* | (?:my|mijn|mon|meu|mi|mio)[ ]num\w*
     | (?:mijn|meine)[ ]nummer )"""
 _CALLED = verbose(
-    rf"\b{_CALL}\b\.?[^\d\x7f\n.!?;]{{0,25}}?{LEFT}(?P<number>\(?\d(?:[ .()/-]{{0,2}}\d){{6,12}}) {RIGHT}"
+    rf"\b{_CALL}\b\.?[^\d\x7f\n.!?;]{{0,25}}?{LEFT}"
+    rf"(?P<number>(?:\(\d{{1,4}}\)[ ]?)?\d(?:[ ./-]{{0,2}}\d){{6,14}}) {RIGHT}"
 )
 _DATE = verbose(
     r"""(?:0?[1-9]|[12]\d|3[01])(?P<d>[./ -])(?:0?[1-9]|1[0-2])(?P=d)(?:19|20)\d\d | (?:19|20)\d\d[./-]?[01]\d
-    | [0-2]?\d[.][0-5]\d[ -]+[0-2]?\d[.][0-5]\d(?![.\d])"""
+    | [0-2]?\d[.][0-5]\d[ -]+[0-2]?\d[.][0-5]\d(?![.\d])
+    | [\d ]{0,8}\b\d{1,2}/\d{1,2}/(?:19|20)?\d\d(?![\d/]) | [\d ]*0{5}"""
 )
 
 

@@ -48,7 +48,8 @@ class TriagePyfunc:
             if name in model_input.columns
         }
         records["text"] = [str(text) if text is not None else "" for text in records["text"]]
-        return score(self.model, records, Ranking.from_settings(self.model.ranking), now).to_pandas()
+        scored: pd.DataFrame = score(self.model, records, Ranking.from_settings(self.model.ranking), now).to_pandas()
+        return scored
 
 
 def _load_pyfunc(path: str) -> TriagePyfunc:

@@ -98,7 +98,7 @@ class TextFactor:
 
     def __call__(self, probabilities: Probabilities) -> Doubles:
         """Return the factor of each row."""
-        return probabilities[self.head.name].astype(np.float64) @ self.level
+        return np.asarray(probabilities[self.head.name].astype(np.float64) @ self.level)
 
     def direction(self, schema: Schema) -> NDArray[np.float32]:
         """Return the weighting of all heads' logits that speaks for the factor."""
@@ -195,7 +195,7 @@ def _outranked(factor: TextFactor, predicted: Doubles, facts: Facts) -> tuple[Do
 def _risk(schema: Schema, probabilities: Probabilities, facts: Facts, rows: int) -> Doubles:
     risks = [_outranked(TextFactor(head, np.ones(1)), probabilities[head.name][:, 0].astype(np.float64), facts)[0]
              for head in schema if head.kind == "binary"]  # fmt: skip
-    return np.max(risks, axis=0) if risks else np.ones(rows)
+    return np.asarray(np.max(risks, axis=0)) if risks else np.ones(rows)
 
 
 def _allowed_hours(schema: Schema, probabilities: Probabilities, ranking: Ranking, rows: int) -> Doubles:

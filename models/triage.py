@@ -70,7 +70,7 @@ class TriageModel:
         targets: Targets,
         settings: Mapping[str, Any],
         seed: int,
-        progress: Callable[[float], None] = lambda share: None,
+        progress: Callable[[float], None] = lambda _: None,
     ) -> TriageModel:
         """Return an uncalibrated model of the family that ``settings["family"]`` names.
 
@@ -193,7 +193,8 @@ def _sha256(path: Path) -> str:
 
 
 def _write_json(path: Path, data: object) -> None:
-    path.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    # Never sorted: the order of the heads is the order of the logits.
+    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -202,7 +203,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ArtefactError(
             f"{path.parent} is not a model: {path.name} is missing; give the folder that training wrote"
-        )
+        ) from None
     except ValueError as error:
         raise ArtefactError(f"{path} is not JSON ({error}); fetch the model again") from error
     if not isinstance(data, dict):

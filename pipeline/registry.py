@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import logging
@@ -15,12 +16,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from models.triage import ArtefactError, TriageModel
 from pipeline.config import ROOT, Config, ConfigError, resolve
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MODELS = ROOT / "models"
 DATA = "triage"  # folder of the model's data inside the artefact
@@ -105,7 +109,9 @@ def fetch(model: str, config: Config) -> TriageModel:
     path = Path(model).expanduser()
     if not model.startswith("models:/") and (path.is_dir() or os.sep in model):
         return _open(path)
-    return _open(_download(model if model.startswith("models:/") else f"models:/{config.tracking.model_name}@{model}", config))
+    return _open(
+        _download(model if model.startswith("models:/") else f"models:/{config.tracking.model_name}@{model}", config)
+    )
 
 
 def _open(folder: Path) -> TriageModel:
@@ -153,7 +159,6 @@ def _download(uri: str, config: Config) -> Path:
 def _log_model(config: Config, folder: Path, example: Mapping[str, Any]) -> str:
     import mlflow
     import pandas as pd
-    from mlflow.models import infer_signature
 
     frame = pd.DataFrame([dict(example)])
     with _self_contained() as package:
@@ -164,12 +169,22 @@ def _log_model(config: Config, folder: Path, example: Mapping[str, Any]) -> str:
             loader_module=f"{package.name}.pyfunc",
             data_path=str(folder),
             code_paths=[str(package)],
-            signature=infer_signature(frame, output, params={"as_of": ""}),
+            signature=_signature(frame, output),
             input_example=frame,
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
             registered_model_name=config.tracking.model_name,
         )
     return str(info.registered_model_version)
+
+
+def _signature(frame: pd.DataFrame, output: pd.DataFrame) -> Any:
+    """Return the signature of the model: of the input, only ``text`` is required."""
+    from mlflow.models import infer_signature
+    from mlflow.types import ColSpec, Schema
+
+    inferred = infer_signature(frame, output, params={"as_of": ""})
+    inferred.inputs = Schema([ColSpec(column.type, column.name, column.name == "text") for column in inferred.inputs])
+    return inferred
 
 
 @contextmanager
@@ -232,11 +247,11 @@ def _tracking_uri(config: Config) -> str:
 
 def _meta_dataset(dataset: Mapping[str, Any]) -> Any:
     """Return the data set as MLflow records it: name, digest and sizes, and never a text."""
+    from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
-    from mlflow.data.sources import LocalArtifactDatasetSource
 
-    source = LocalArtifactDatasetSource(json.dumps(sorted(dataset["files"])))
-    return MetaDataset(source, name=str(dataset["name"])[:500], digest=str(dataset["digest"])[:36])
+    source = CodeDatasetSource({"files": json.dumps(dataset["files"], sort_keys=True)})
+    return MetaDataset(source, name=str(dataset["name"])[:500], digest=str(dataset["digest"])[:36])  # type: ignore[abstract]
 
 
 def _quieten() -> None:

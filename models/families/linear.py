@@ -59,7 +59,7 @@ class Linear:
         schema: Schema,
         settings: Mapping[str, Any],
         seed: int,
-        progress: Callable[[float], None] = lambda share: None,
+        progress: Callable[[float], None] = lambda _: None,
     ) -> Linear:
         """Return the family fitted by `settings` (`learning_rate`, `epochs`, `class_weight`)."""
         counts = _count(texts)

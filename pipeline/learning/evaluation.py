@@ -121,9 +121,7 @@ def _binary(likely: Doubles, truth: Doubles, weights: Doubles, capacity: int) ->
     total = weights.sum(1)
     area, precision_mean, at_capacity = ranking_metrics(likely, truth, weights, capacity)
     f1 = _ratio(2 * hits, positives + said_positives)
-    negative_f1 = _ratio(
-        2 * (weights @ ((1 - said) * (1 - truth))), (total - positives) + (total - said_positives)
-    )
+    negative_f1 = _ratio(2 * (weights @ ((1 - said) * (1 - truth))), (total - positives) + (total - said_positives))
     return {
         "accuracy": weights @ (said == truth).astype(np.float64) / total,
         "macro_f1": (f1 + negative_f1) / 2,

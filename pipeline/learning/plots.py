@@ -33,7 +33,9 @@ def draw(
         likely = probabilities[head.name][known].astype(np.float64)
         truth = targets[head.name].truth[known].astype(np.float64)
         painters = {"reliability": _reliability, **({"confusion": _confusion} if head.exclusive else {"gains": _gains})}
-        files += [_save(folder / f"{head.name}_{name}.png", paint, head, likely, truth) for name, paint in painters.items()]
+        files += [
+            _save(folder / f"{head.name}_{name}.png", paint, head, likely, truth) for name, paint in painters.items()
+        ]
     return files
 
 

@@ -44,9 +44,7 @@ def run(config: Config, *, promote: bool) -> Registered:
         return _log(config, data, splits, trained, Path(scratch), promote)
 
 
-def _log(
-    config: Config, data: Dataset, splits: Splits, trained: Trained, scratch: Path, promote: bool
-) -> Registered:
+def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, scratch: Path, promote: bool) -> Registered:
     trained.model.save(scratch / "triage", card(trained, config))
     _, targets = data.take(splits.test)
     draw(data.schema, trained.predictions.probabilities, targets, scratch / "plots")

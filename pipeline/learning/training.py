@@ -88,7 +88,9 @@ def card(trained: Trained, config: Config) -> str:
     ]
     for head in schema:
         report = trained.report.get(head.name)
-        figures = "; ".join(f"{name} {report.figures[name]}" for name in headline(trained, head.name)) if report else "none"
+        figures = (
+            "; ".join(f"{name} {report.figures[name]}" for name in headline(trained, head.name)) if report else "none"
+        )
         labels = ", ".join(head.labels) or str(head.derive or "yes, no")
         lines.append(f"| {head.name} | {head.kind} | {labels} | {report.rows if report else 0} | {figures} |")
     lines += [

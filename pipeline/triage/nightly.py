@@ -1,0 +1,260 @@
+"""The nightly job: every row of a dump scored or rejected with a reason, and the list of whom to call.
+
+Two passes, neither holding more than a batch: the first validates and predicts, the second ranks in the context of the
+whole dump. A third look gathers the texts of the customers who made the list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.ranking import Ranking, inactive
+from models.scoring import RECORD, table
+from models.triage import TriageModel
+from pipeline.config import Config
+from pipeline.feedback.reading import read_feedback
+from pipeline.feedback.record import Batch, InputError
+from pipeline.feedback.sources import SourceFile, discover
+
+from .cases import Leaders, case_key, escalations
+from .context import DumpContext
+from .publish import MANIFEST, published, write_csv, write_html, write_manifest
+from .spool import Spool
+
+REJECTED = pa.schema([("file", pa.string()), ("record", pa.int64()), ("reason", pa.string())])
+Progress = Callable[[str, int], None]  # what is being done, and how many bytes of the input are read, or rows ranked
+
+
+@dataclass
+class FileCount:
+    """What became of the rows of one file."""
+
+    path: str
+    bytes: int
+    sha256: str = ""
+    rows_scored: int = 0
+    reject_reasons: Counter[str] = field(default_factory=Counter)
+    rejected_labels: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def add(self, batch: Batch) -> None:
+        """Count a batch."""
+        self.rows_scored += batch.rows.num_rows
+        self.reject_reasons.update(reject.reason for reject in batch.rejects)
+        for head, unknown in batch.rejected_labels.items():
+            self.rejected_labels.setdefault(head, Counter()).update(unknown)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the counts as the manifest shows them."""
+        rejected = sum(self.reject_reasons.values())
+        return {
+            "path": self.path,
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "rows_in": self.rows_scored + rejected,
+            "rows_scored": self.rows_scored,
+            "rows_rejected": rejected,
+            "reject_reasons": dict(sorted(self.reject_reasons.items())),
+        }
+
+
+def count(files: Sequence[SourceFile], config: Config) -> list[FileCount]:
+    """Return what would become of every file's rows, without scoring any (``--dry-run``)."""
+    counts = []
+    for file in files:
+        counts.append(FileCount(file.name, file.path.stat().st_size))
+        for batch in read_feedback(file, ingest=config.ingest):
+            counts[-1].add(batch)
+    return counts
+
+
+def totals(counts: Sequence[FileCount]) -> dict[str, Any]:
+    """Return the sum of `counts`: rows in, scored, rejected, and rejects by reason."""
+    reasons: Counter[str] = Counter()
+    for item in counts:
+        reasons.update(item.reject_reasons)
+    scored, rejected = sum(item.rows_scored for item in counts), sum(reasons.values())
+    return {
+        "rows_in": scored + rejected,
+        "rows_scored": scored,
+        "rows_rejected": rejected,
+        "reject_reasons": dict(sorted(reasons.items())),
+    }
+
+
+def find(inputs: Sequence[str], config: Config) -> tuple[list[SourceFile], list[str]]:
+    """Return the files that `inputs` name, and what was found beside them that is no feedback file.
+
+    Raises
+    ------
+    InputError, FileRefused
+        Nothing to read, or a file that must not be opened.
+    """
+    found = discover(inputs, follow_links=config.ingest.follow_links)
+    if not found.files:
+        raise InputError(f"no feedback file in {', '.join(map(str, inputs))}; expected .csv .tsv .jsonl .parquet files")
+    return found.files, found.ignored
+
+
+class Nightly:
+    """One run over one dump with one model; `run` writes everything into a scratch folder."""
+
+    def __init__(self, model: TriageModel, config: Config, now: datetime, progress: Progress) -> None:
+        self._model = model
+        self._config = config
+        self._ranking = Ranking.from_settings(config.rank.model_dump())
+        self._now = now
+        self._progress = progress
+        self._context = DumpContext(config.rank.repeat_window_days)
+        self._leaders = Leaders(config.rank.capacity)
+
+    def run(self, files: Sequence[SourceFile], ignored: Sequence[str], folder: Path) -> dict[str, Any]:
+        """Return the manifest of the night whose files are now in `folder`."""
+        started = datetime.now(UTC)
+        spool_path = folder / "spool.arrow"
+        with Spool(spool_path, self._model.schema) as spool:
+            counts = self._predict(files, spool, folder)
+        self._context.close()
+        reviewed = self._rank(spool, folder)
+        cases = self._gather(spool)
+        spool_path.unlink(missing_ok=True)
+        manifest = {
+            "files": [item.to_json() for item in counts],
+            "ignored": list(ignored),
+            "totals": totals(counts),
+            "escalations": cases.num_rows,
+            "capacity": self._config.rank.capacity,
+            "review": reviewed,
+            "model_version": self._model.version,
+            "config": self._config.digest(),
+            "weights_without_a_factor": inactive(self._model.schema, self._ranking),
+            "as_of": _stamp(self._now),
+            "started": _stamp(started),
+            "finished": _stamp(datetime.now(UTC)),
+        }
+        pq.write_table(cases, folder / "escalations.parquet")
+        write_csv(folder / "escalations.csv", cases)
+        write_html(folder / "escalations.html", cases, manifest)
+        write_manifest(folder / MANIFEST, manifest)
+        return manifest
+
+    def _predict(self, files: Sequence[SourceFile], spool: Spool, folder: Path) -> list[FileCount]:
+        counts = []
+        with pq.ParquetWriter(folder / "rejected.parquet", REJECTED) as rejected:
+            for file in files:
+                counts.append(FileCount(file.name, file.path.stat().st_size, _sha256(file.path)))
+                for batch in read_feedback(file, ingest=self._config.ingest):
+                    counts[-1].add(batch)
+                    if batch.rejects:
+                        rejected.write_table(_reject_table(batch))
+                    if batch.rows.num_rows:
+                        self._context.add(batch.rows)
+                        spool.write(batch.rows, self._model.predict(batch.rows.column("text").to_pylist()))
+                    self._progress("predicting", batch.rows_in)
+        return counts
+
+    def _rank(self, spool: Spool, folder: Path) -> int:
+        """Write every scored row, and the rows to review; return how many those are."""
+        reviewed = 0
+        scored_writer = review_writer = None
+        try:
+            for start, rows, predictions in _or_nothing(spool, self._model):
+                scored = self._scored(start, rows, predictions)
+                beside = scored.append_column("text", rows.column("text"))
+                if scored_writer is None or review_writer is None:
+                    scored_writer = pq.ParquetWriter(folder / "scored.parquet", scored.schema)
+                    review_writer = pq.ParquetWriter(folder / "review.parquet", beside.schema)
+                scored_writer.write_table(scored)
+                doubtful = beside.filter(scored.column("review"))
+                if doubtful.num_rows:
+                    review_writer.write_table(doubtful)
+                reviewed += doubtful.num_rows
+                self._lead(rows, scored)
+                self._progress("ranking", rows.num_rows)
+        finally:
+            for writer in (scored_writer, review_writer):
+                if writer is not None:
+                    writer.close()
+        return reviewed
+
+    def _lead(self, rows: pa.RecordBatch, scored: pa.Table) -> None:
+        keys, priorities, reviews = (
+            _keys(rows),
+            scored.column("priority").to_pylist(),
+            scored.column("review").to_pylist(),
+        )
+        led = [place for place, review in enumerate(reviews) if not review]
+        self._leaders.add([keys[place] for place in led], [priorities[place] for place in led])
+
+    def _gather(self, spool: Spool) -> pa.Table:
+        wanted = self._leaders.keys()
+        found: dict[str, list[dict[str, Any]]] = {key: [] for key in wanted}
+        for start, rows, predictions in spool:
+            keys = _keys(rows)
+            if any(key in found for key in keys):
+                scored = self._scored(start, rows, predictions).to_pylist()
+                for place, row in enumerate(rows.to_pylist()):
+                    if keys[place] in found:
+                        found[keys[place]].append(row | scored[place])
+        return escalations(wanted, found, self._model.schema)
+
+    def _scored(self, start: int, rows: pa.RecordBatch, predictions: Any) -> pa.Table:
+        records = {name: rows.column(name).to_pylist() for name in RECORD}
+        context = self._context.of(rows, start, self._now.timestamp())
+        return table(self._model, records, predictions, self._ranking, context)
+
+
+def run(
+    files: Sequence[SourceFile], ignored: Sequence[str], output: Path, model: TriageModel, config: Config,
+    now: datetime, progress: Progress = lambda *_: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the manifest of a night, published as the folder `output`.
+
+    Raises
+    ------
+    FileRefused
+        A file that cannot be read; nothing is published.
+    OutputError
+        `output` holds something else.
+    """
+    with published(output) as scratch:
+        return Nightly(model, config, now, progress).run(files, ignored, scratch)
+
+
+def _or_nothing(spool: Spool, model: TriageModel) -> Any:
+    """Yield the spool's batches; one without rows where it has none, so that every file is written whatever came."""
+    if spool.rows:
+        yield from spool
+    else:
+        from pipeline.feedback.record import CANONICAL
+
+        yield 0, pa.RecordBatch.from_pylist([], schema=CANONICAL), model.predict([])
+
+
+def _keys(rows: pa.RecordBatch) -> list[str]:
+    columns = (rows.column(name).to_pylist() for name in ("customer_id", "source", "id"))
+    return [case_key(*cells) for cells in zip(*columns, strict=True)]
+
+
+def _reject_table(batch: Batch) -> pa.Table:
+    columns = zip(*batch.rejects, strict=True)
+    return pa.table(
+        [pa.array(column, kind.type) for column, kind in zip(columns, REJECTED, strict=True)], schema=REJECTED
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

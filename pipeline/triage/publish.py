@@ -1,0 +1,111 @@
+"""What a night leaves in its folder: the list for people (CSV, HTML), the manifest, and all of it at once or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+MANIFEST = "manifest.json"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so is run by a spreadsheet
+
+
+class OutputError(ValueError):
+    """An output folder that must not be written to; the message is one sentence."""
+
+
+@contextmanager
+def published(output: Path) -> Iterator[Path]:
+    """Yield a scratch folder that becomes `output` by one rename when the block ends well; on an error it is gone.
+
+    An earlier night's folder (one with a manifest) is replaced; nothing else ever is.
+
+    Raises
+    ------
+    OutputError
+        `output` is a file, or a folder of something else.
+    """
+    check(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    try:
+        yield scratch
+        scratch.chmod(0o755)
+        _sync(scratch)
+        if output.exists():
+            aside = Path(tempfile.mkdtemp(prefix=f".{output.name}.old.", dir=output.parent))
+            output.rename(aside / output.name)
+            scratch.rename(output)
+            shutil.rmtree(aside)
+        else:
+            scratch.rename(output)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def check(output: Path) -> None:
+    """Refuse an `output` that holds anything but an earlier night."""
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"--output {output} is a file; give a folder that is new or holds an earlier night")
+    if output.is_dir() and any(output.iterdir()) and not (output / MANIFEST).is_file():
+        raise OutputError(f"--output {output} holds other files and no {MANIFEST}; give a folder of its own")
+
+
+def _sync(folder: Path) -> None:
+    for path in [*folder.iterdir(), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write `manifest` as readable JSON."""
+    path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path, escalations: pa.Table) -> None:
+    """Write the list as CSV for spreadsheets; a cell that a spreadsheet would run is made a text by an apostrophe."""
+    names = [name for name in escalations.column_names if name != "texts"]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(names)
+        writer.writerows([[cell(row[name]) for name in names] for row in escalations.to_pylist()])
+
+
+def cell(value: object) -> str:
+    """Return `value` as an inert spreadsheet cell."""
+    if value is None:
+        return ""
+    if isinstance(value, bool | int | float):
+        return str(value)
+    if isinstance(value, list):
+        value = "; ".join(_reason(item) if isinstance(item, Mapping) else str(item) for item in value)
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _reason(item: Mapping[str, Any]) -> str:
+    words = f" ({', '.join(item['words'])})" if item["words"] else ""
+    return f"{item['factor']} {item['contribution']:.1f}{words}"
+
+
+def write_html(path: Path, escalations: pa.Table, manifest: Mapping[str, Any]) -> None:
+    """Write the list as one page that needs nothing else and prints well; every text is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = environment.get_template("escalations.html.j2")
+    heads = [name for name in escalations.column_names if f"{name}_confidence" in escalations.column_names]
+    path.write_text(page.render(cases=escalations.to_pylist(), heads=heads, manifest=manifest), encoding="utf-8")
