@@ -92,6 +92,8 @@ class Features:
         Which different word each token is.
     is_word
         Whether a different word is one, and no symbol, shape (different words,).
+    own_bucket
+        The bucket of each different word as a whole, shape (different words,).
     tokens
         The tokens themselves.
     """
@@ -103,6 +105,7 @@ class Features:
     pair_starts: dict[int, I64]
     word: I64
     is_word: NDArray[np.bool_]
+    own_bucket: I64
     tokens: Tokens
 
     def counts(self) -> csr_array:
@@ -170,7 +173,7 @@ def extract(texts: Sequence[str], hashing: Hashing) -> Features:
     columns = np.concatenate([tokens.text[:0], *buckets.values()])
     pairs = _counts(rows, columns, (tokens.texts, hashing.buckets))
     is_word = _ALPHABET.classes(tokens.codes[tokens.start[first]]) == WORD
-    return Features(in_text, of_word, pairs, buckets, starts, word, is_word, tokens)
+    return Features(in_text, of_word, pairs, buckets, starts, word, is_word, _bucket(different, 0, hashing), tokens)
 
 
 def token_strings(tokens: Tokens) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from .attribution import Telling
 from .instants import all_seconds
 from .ranking import Facts, Ranked, Ranking, rank
 from .schema import Head, Schema
@@ -218,14 +219,18 @@ def _telling_words(
     return words
 
 
-def _strongest(found: list[tuple[str, NDArray[np.float32]]], place: int, most: int) -> list[str]:
-    """Return up to `most` words that add most along direction `place`, strongest first; symbols are no words."""
-    total: dict[str, float] = {}
-    for word, value in found:
+def _strongest(found: list[Telling], place: int, most: int) -> list[str]:
+    """Return up to `most` words that add most along direction `place`, strongest first.
+
+    Symbols are no words; commonplace words tell nobody anything and stand in only where no other word speaks.
+    """
+    total: dict[tuple[bool, str], float] = {}
+    for word, value, common in found:
         if any(character.isalpha() for character in word):
-            total[word] = total.get(word, 0.0) + float(value[place])
-    strong = sorted((word for word in total if total[word] > 0), key=lambda word: (-total[word], word))
-    return strong[:most]
+            total[common, word] = total.get((common, word), 0.0) + float(value[place])
+    strong = sorted((key for key in total if total[key] > 0), key=lambda key: (-total[key], key))
+    telling = [word for common, word in strong if not common] or [word for _, word in strong]
+    return telling[:most]
 
 
 def _lists(held: NDArray[np.bool_], head: Head) -> pa.Array:

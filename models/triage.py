@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import calibration
+from .attribution import Telling
 from .calibration import Calibration
 from .families import FAMILIES, Family
 from .schema import Schema
@@ -98,7 +99,7 @@ class TriageModel:
         parts = zip(self.schema, self._split(logits), strict=True)
         return Predictions({head.name: self.calibrations[head.name](head, part) for head, part in parts}, wordless)
 
-    def attribute(self, texts: Sequence[str], directions: Floats) -> list[list[tuple[str, Floats]]]:
+    def attribute(self, texts: Sequence[str], directions: Floats) -> list[list[Telling]]:
         """Return, per text, its words with what each adds to the calibrated logits along each of `directions`.
 
         `directions` has the shape (count, sum of widths), in the order of the schema's heads.

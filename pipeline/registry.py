@@ -8,6 +8,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MODELS = ROOT / "models"
 DATA = "triage"  # folder of the model's data inside the artefact
 PREFIX = "triage_model_"
+_NOT_A_NAME = re.compile(r"[^\w\-./ :]")
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "phonenumbers", "pyarrow", "python-stdnum", "safetensors", "scipy")
 
 
@@ -87,7 +89,8 @@ def log_training(
         mlflow.set_tags(dict(tags))
         mlflow.log_input(_meta_dataset(dataset), context="training")
         mlflow.log_dict(dict(dataset), "data.json")
-        mlflow.log_metrics(dict(metrics))
+        # A label may hold characters that MLflow allows in no name.
+        mlflow.log_metrics({_NOT_A_NAME.sub("_", name): value for name, value in metrics.items()})
         mlflow.log_artifacts(str(plots), "plots")
         mlflow.log_artifact(str(folder / "card.md"))
         version = _log_model(config, folder, example)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..attribution import Telling
 from ..schema import Schema
 from ..targets import Targets
 from .linear import Linear
@@ -39,9 +40,7 @@ class Family(Protocol):
         """
         ...
 
-    def attribute(
-        self, texts: Sequence[str], directions: NDArray[np.float32]
-    ) -> list[list[tuple[str, NDArray[np.float32]]]]:
+    def attribute(self, texts: Sequence[str], directions: NDArray[np.float32]) -> list[list[Telling]]:
         """Return, per text, its words with what each adds along every row of `directions` (in logits)."""
         ...
 

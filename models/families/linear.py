@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array, diags_array
 
+from ..attribution import Telling
 from ..features import Features, Hashing, extract, token_strings
 from ..schema import Schema
 from ..targets import Targets, balance
@@ -25,6 +26,7 @@ from ..text import prepare_all
 Floats = NDArray[np.float32]
 HASHING = Hashing(bits=20, char_min=3, char_max=5, word_max=2)
 MIN_TEXTS = 2  # a feature of one text alone teaches nothing that carries over, and doubles the size
+COMMON = (np.log(1 / 0.02) + 1) ** 2  # squared inverse document frequency of a word that 2% of the texts hold
 BATCH = 256
 CHUNK = 2_048  # texts featurised together when predicting: large enough to vectorise, small enough for the cache
 
@@ -92,7 +94,7 @@ class Linear:
             wordless[start : start + CHUNK] = self._wordless(features)
         return logits, wordless
 
-    def attribute(self, texts: Sequence[str], directions: Floats) -> list[list[tuple[str, Floats]]]:
+    def attribute(self, texts: Sequence[str], directions: Floats) -> list[list[Telling]]:
         """Return, per text, its words with what each adds along every row of `directions`.
 
         Exact: over a text, a direction's contributions sum to ``directions @ (logits - bias)``. A pair of
@@ -104,9 +106,11 @@ class Linear:
         for size in range(2, self.hashing.word_max + 1):
             _share_pairs(features, size, self._pair_rows(features, size) @ directions.T, values)
         values = values / length[features.tokens.text][:, None]
-        out: list[list[tuple[str, Floats]]] = [[] for _ in texts]
-        for text, word, value in zip(features.tokens.text, token_strings(features.tokens), values, strict=True):
-            out[text].append((word, value))
+        common = (self.squares[self.row_of[features.own_bucket]] < COMMON)[features.word].tolist()
+        out: list[list[Telling]] = [[] for _ in texts]
+        words = zip(token_strings(features.tokens), values, common, strict=True)
+        for text, word in zip(features.tokens.text.tolist(), words, strict=True):
+            out[text].append(Telling(*word))
         return out
 
     def save(self, folder: Path) -> None:
