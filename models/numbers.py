@@ -78,7 +78,8 @@ _OTHER = verbose(
     | bestell\w* | best | auftrag\w* | kunden\w* | vertrag\w* | rechnung\w* | sendung\w* | vorgang\w* | schaden\w*
     | mitglied\w* | kassenzeichen | aktenzeichen | commande | dossier | contrat\w* | facture | suivi | colis
     | ordine | pratica | fattura | spedizione | polis\w* | klant\w* | factuur\w* | zending | protocol\w* | fatura
-    | encomenda | guia | envio | poliza | factura | exp | apolice | servicio | instalac\w* | cuenta | conta ) \b [\s.:\#-]*
+    | encomenda | guia | envio | poliza | factura | exp | apolice | servicio | instalac\w* | cuenta | conta
+    ) \b [\s.:\#-]*
     (?: (?: no | nr | n | num\w* | is | was | es | ist | est | id | code | ref\w* | de | do | del | di | of ) \b
     [\s.:\#-]* ){0,3} \Z"""
 )
@@ -247,8 +248,8 @@ _CALLED = verbose(
 )
 _DATE = verbose(
     r"""(?:0?[1-9]|[12]\d|3[01])(?P<d>[./ -])(?:0?[1-9]|1[0-2])(?P=d)(?:19|20)\d\d | (?:19|20)\d\d[./-]?[01]\d
-    | [0-2]?\d[.][0-5]\d[ -]+[0-2]?\d[.][0-5]\d(?![.\d])
-    | [\d ]{0,8}\b\d{1,2}/\d{1,2}/(?:19|20)?\d\d(?![\d/]) | [\d ]*0{5}"""
+    | [0-2]?\d[.][0-5]\d[ -]{1,3}[0-2]?\d[.][0-5]\d(?![.\d])
+    | [\d ]{0,5}\b\d{1,2}/\d{1,2}/(?:19|20)?\d\d(?![\d/]) | [\d ]{0,4}0{5}"""
 )
 
 

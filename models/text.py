@@ -22,7 +22,7 @@ _INVISIBLE = (
 _HIDDEN = re.compile(f"[{_INVISIBLE}]+")
 # Marks drawn over a letter or digit ("5̶5̶5̶") must not save it from masking either.
 _MARKS = r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
-_MARK_RUN = re.compile(f"[{_MARKS}]*")
+_MARK_RUN = re.compile(f"(?:[{_INVISIBLE}]{{0,4}}[{_MARKS}])*")
 _DROPPED = re.compile(f"[{_INVISIBLE}{_MARKS}]+")
 
 # Letters that the eye takes for Latin ones. A lower-case key has its upper-case twin here too, or folding twice would

@@ -79,6 +79,7 @@ def test_folding_twice_is_folding_once(written: str) -> None:
     assert fold(fold(written)) == fold(written)
 
 
+@pytest.mark.slow
 def test_folding_twice_is_folding_once_for_every_character() -> None:
     for code in range(sys.maxunicode + 1):
         once = fold("a" + chr(code))
