@@ -27,7 +27,7 @@ demo: setup  ## train on the starter corpus, score the sample dump, open the des
 	@echo "== train: the starter corpus (data/starter)"
 	$(PY) train.py --config configs/default.yaml --promote
 	@echo "== score: the sample dump (data/sample)"
-	$(PY) score.py data/sample --output $(DEMO) --replace --enqueue --as-of $(NIGHT)
+	$(PY) score.py data/sample --output $(DEMO) --enqueue --as-of $(NIGHT)
 ifneq ($(OPEN),0)
 	@echo "== serve: the desk on http://127.0.0.1:$(PORT) (Ctrl-C stops it)"
 	$(PY) serve.py --demo --port $(PORT)

@@ -55,19 +55,20 @@ def parser() -> argparse.ArgumentParser:
 
 def score(options: argparse.Namespace, config: Config) -> int:
     """Find the files, then count, trace, or run the night."""
-    from pipeline.triage import nightly, report
+    from pipeline.triage import intake, report
 
     now = report.moment(options.as_of)
-    files, ignored = nightly.find(options.inputs, config)
+    files, ignored = intake.find(options.inputs, config)
     if options.dry_run:
-        counts = nightly.count(files, config)
+        counts = intake.count(files, config)
         print(report.summary(counts, ignored))
-        return report.exit_code(nightly.totals(counts), config)
+        return report.exit_code(intake.totals(counts), config)
     if options.output and not options.trace:
         from pipeline.triage.publish import check
 
         check(options.output)
     from pipeline.registry import fetch
+    from pipeline.triage import nightly
 
     model = fetch(options.model, config)
     if options.trace:

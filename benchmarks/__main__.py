@@ -9,7 +9,8 @@ NAMES = ("throughput", "quality", "masking", "startup", "memory")
 
 
 def main() -> int:
-    return max(subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode for name in sys.argv[1:] or NAMES)
+    names = sys.argv[1:] or NAMES
+    return max(subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode for name in names)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def main() -> None:
     lines = [
         "Test side of each set's own split; the peer trains on our train and calibration sides together.",
         "",
-        "| set, head | metric | Amends `linear` [95% interval] | TF-IDF 1-2 + balanced LR | target | ECE (calibration rows) |",
+        "| set, head | metric | Amends `linear` [95%] | TF-IDF 1-2, balanced LR | target | ECE (calibration rows) |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for name in ("airline", "banking77"):

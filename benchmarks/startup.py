@@ -28,7 +28,7 @@ def main() -> None:
         times = [wall([sys.executable, *command]) for _ in range(ROUNDS)]
         lines.append(f"| {name} | {statistics.median(times):.2f} s | {max(times):.2f} s | {target} |")
     ready = [until_ready() for _ in range(ROUNDS)]
-    lines.append(f"| `serve.py --demo` to `/readyz` 200 | {statistics.median(ready):.2f} s | {max(ready):.2f} s | 5 s |")
+    lines.append(f"| `serve.py --demo` to `/readyz` | {statistics.median(ready):.2f} s | {max(ready):.2f} s | 5 s |")
     lines += ["", f"Peer: `python -c 'import mlflow'` alone takes {peer:.2f} s here."]
     record("Time to an answer", lines)
 

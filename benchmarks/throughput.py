@@ -83,7 +83,8 @@ def main() -> None:
             "",
             "| | rows per CPU-second |",
             "| --- | ---: |",
-            f"| Amends `linear`, masking and folding included | {np.median(ours):,.0f} [{min(ours):,.0f}, {max(ours):,.0f}] |",
+            f"| Amends `linear`, masking and folding included | {np.median(ours):,.0f} "
+            f"[{min(ours):,.0f}, {max(ours):,.0f}] |",
             f"| scikit-learn, one TF-IDF + LR pipeline per head | {np.median(theirs):,.0f} "
             f"[{min(theirs):,.0f}, {max(theirs):,.0f}] |",
             f"| **ratio** | **{np.median(ratios):.1f}** [{min(ratios):.1f}, {max(ratios):.1f}] (target 10) |",

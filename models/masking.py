@@ -24,6 +24,9 @@ _SECRET = verbose(
     | (?:sk|pk|rk)[_-](?:(?:live|test|ant|proj)[_-])?[a-z0-9]{16,}+[\w-]*+ | gh[pousr]_\w{20,}+ | github_pat_\w{20,}+
     | AKIA[0-9A-Z]{16}(?!\w) | xox[abprs]-[\w-]{10,}+ | AIza[\w-]{30,}+ )"""
 )
+# One of these stands in every match; looking for them first is ten times faster than the pattern.
+_SECRET_MARKS = ("eyj", "sk_", "sk-", "pk_", "pk-", "rk_", "rk-", "akia", "xox", "aiza",
+                 "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_")  # fmt: skip
 _ALNUM = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _URL = verbose(r"(?: :// | \bwww\. | \.[a-z]{2,12}/ ) [^\s<>\"\[\]\x7f]++")
 _OPAQUE = verbose(  # a token, a session, a UUID; not "how-to-return-an-order-2024"
@@ -44,13 +47,15 @@ _COUNTED = verbose(r"\b (?:v|ver\w*|release|firmware|build|driver|section|chapte
 
 def secrets(text: str) -> Iterator[Span]:
     """Yield keys and tokens that open something: JWT, and the well-known prefixes."""
-    return (match.span() for match in _SECRET.finditer(text))
+    lowered = text.lower()
+    if any(mark in lowered for mark in _SECRET_MARKS):
+        yield from (match.span() for match in _SECRET.finditer(text))
 
 
 def urls(text: str) -> Iterator[Span]:
     """Yield addresses that carry something of one person: a query, a fragment, a login or a token."""
     floor = 0
-    for match in _URL.finditer(text):
+    for match in _URL.finditer(text) if "/" in text or "www." in text.lower() else ():
         start = floor + len(text[floor : match.start()].rstrip(_ALNUM + ".+-"))
         floor = match.end()
         url = text[start:floor].rstrip(".,;:!?)'}")
@@ -75,7 +80,7 @@ def emails(text: str) -> Iterator[Span]:
 
 def ips(text: str) -> Iterator[Span]:
     """Yield internet addresses of machines, versions 4 and 6, but neither versions of software nor times."""
-    for match in _IPV4.finditer(text):
+    for match in _IPV4.finditer(text) if text.count(".") > 2 else ():
         if not _COUNTED.search(words_before(text, match.start())):
             yield match.span()
     for match in _IPV6.finditer(text) if text.count(":") > 1 else ():
@@ -100,7 +105,8 @@ FINDERS: Mapping[str, Finder] = {
     "IBAN": ibans, "CARD": cards, "ID": national_numbers, "PHONE": phones,
 }  # fmt: skip
 _LONG_NUMBERS = ("IBAN", "CARD", "ID", "PHONE")
-_LONG_NUMBER = re.compile(r"\d(?:[ ().\-/]{0,3}\d){5}|[A-Za-z]\d\d[A-Za-z]|[A-Za-z]{5}\d{4}", re.ASCII)
+# Every alternative begins with a digit, which lets the search skip from digit to digit.
+_LONG_NUMBER = re.compile(r"\d(?:(?:[ ().\-/]{0,3}\d){5}|(?<=[A-Za-z]\d)\d[A-Za-z]|(?<=[A-Za-z]{5}\d)\d{3})", re.ASCII)
 _PLACEHOLDER = re.compile(r"\[(?:" + "|".join(FINDERS) + r")\]")
 # Blanking one number may free another that had been read as part of it; a second round finds it. Chains longer than
 # this have to be built on purpose.

@@ -127,7 +127,7 @@ def customer_value(facts: Facts, urgency: Doubles, ranking: Ranking) -> Doubles:
 
 def reach(facts: Facts, urgency: Doubles, ranking: Ranking) -> Doubles:
     """Return the audience on a logarithmic scale, 1 from `full_reach` on: a bad word travels."""
-    return np.log1p(facts.reach) / np.log1p(ranking.full_reach)
+    return np.asarray(np.log1p(facts.reach) / np.log1p(ranking.full_reach))
 
 
 def waiting(facts: Facts, urgency: Doubles, ranking: Ranking) -> Doubles:
@@ -204,5 +204,5 @@ def _allowed_hours(schema: Schema, probabilities: Probabilities, ranking: Rankin
         if head.exclusive and any(label in ranking.sla_hours for label in head.labels):
             longest = max(ranking.sla_hours.values())
             hours = np.array([ranking.sla_hours.get(label, longest) for label in head.labels], np.float64)
-            return hours[probabilities[head.name].argmax(1)]
+            return np.asarray(hours[probabilities[head.name].argmax(1)])
     return np.full(rows, max(ranking.sla_hours.values(), default=48.0))

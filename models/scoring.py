@@ -222,11 +222,11 @@ def _telling_words(
 def _strongest(found: list[Telling], place: int, most: int) -> list[str]:
     """Return up to `most` words that add most along direction `place`, strongest first.
 
-    Symbols are no words; commonplace words tell nobody anything and stand in only where no other word speaks.
+    Symbols and single letters are no words; commonplace words tell nobody anything and stand in only where no other word speaks.
     """
     total: dict[tuple[bool, str], float] = {}
     for word, value, common in found:
-        if any(character.isalpha() for character in word):
+        if sum(character.isalpha() for character in word) > 1:
             total[common, word] = total.get((common, word), 0.0) + float(value[place])
     strong = sorted((key for key in total if total[key] > 0), key=lambda key: (-total[key], key))
     telling = [word for common, word in strong if not common] or [word for _, word in strong]

@@ -49,6 +49,8 @@ _PUNCTUATION = str.maketrans(
 )
 _STRETCHED = re.compile(r"([^\W\d_])\1{3,}")
 
+_ASCII_RUNS = tuple(4 * letter for letter in "abcdefghijklmnopqrstuvwxyz")
+
 # Nothing personal is written without one of these; a text without them costs one scan.
 _WORTH_A_LOOK = re.compile(r"[\d@:=]|(?i:www)\.")
 _WORTH_A_LOOK_WIDE = re.compile(
@@ -87,7 +89,7 @@ def fold(text: str) -> str:
     stretched letters are folded and invisible characters go. Folding again changes nothing.
     """
     if text.isascii():
-        return _squeeze(_HIDDEN.sub("", text).lower())
+        return _fold_ascii(text)
     # One round is enough for nearly every text; a few letters fold into ones that fold again ("ᾳ" → "αι").
     while (folded := _fold_once(text)) != text:
         text = folded
@@ -102,6 +104,14 @@ def fold_all(texts: Sequence[str]) -> list[str]:
 def prepare_all(texts: Sequence[str]) -> list[str]:
     """Return each of `texts` masked and folded: what every model is fitted on and asked about."""
     return fold_all(mask_all(texts))
+
+
+def _fold_ascii(text: str) -> str:
+    """Return what `_fold_once` would, by checks that cost a fifth of the patterns they spare."""
+    text = (text if text.isprintable() else _HIDDEN.sub("", text)).lower()
+    if any(run in text for run in _ASCII_RUNS):
+        text = _STRETCHED.sub(r"\1\1\1", text)
+    return " ".join(text.split())
 
 
 def _fold_once(text: str) -> str:

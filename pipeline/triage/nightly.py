@@ -7,9 +7,7 @@ whole dump. A third look gathers the texts of the customers who made the list.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,86 +20,17 @@ from models.scoring import RECORD, table
 from models.triage import TriageModel
 from pipeline.config import Config
 from pipeline.feedback.reading import read_feedback
-from pipeline.feedback.record import Batch, InputError
-from pipeline.feedback.sources import SourceFile, discover
+from pipeline.feedback.record import Batch
+from pipeline.feedback.sources import SourceFile
 
 from .cases import Leaders, case_key, escalations
 from .context import DumpContext
+from .intake import FileCount, totals
 from .publish import MANIFEST, published, write_csv, write_html, write_manifest
 from .spool import Spool
 
 REJECTED = pa.schema([("file", pa.string()), ("record", pa.int64()), ("reason", pa.string())])
 Progress = Callable[[str, int], None]  # what is being done, and how many bytes of the input are read, or rows ranked
-
-
-@dataclass
-class FileCount:
-    """What became of the rows of one file."""
-
-    path: str
-    bytes: int
-    sha256: str = ""
-    rows_scored: int = 0
-    reject_reasons: Counter[str] = field(default_factory=Counter)
-    rejected_labels: dict[str, Counter[str]] = field(default_factory=dict)
-
-    def add(self, batch: Batch) -> None:
-        """Count a batch."""
-        self.rows_scored += batch.rows.num_rows
-        self.reject_reasons.update(reject.reason for reject in batch.rejects)
-        for head, unknown in batch.rejected_labels.items():
-            self.rejected_labels.setdefault(head, Counter()).update(unknown)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the counts as the manifest shows them."""
-        rejected = sum(self.reject_reasons.values())
-        return {
-            "path": self.path,
-            "bytes": self.bytes,
-            "sha256": self.sha256,
-            "rows_in": self.rows_scored + rejected,
-            "rows_scored": self.rows_scored,
-            "rows_rejected": rejected,
-            "reject_reasons": dict(sorted(self.reject_reasons.items())),
-        }
-
-
-def count(files: Sequence[SourceFile], config: Config) -> list[FileCount]:
-    """Return what would become of every file's rows, without scoring any (``--dry-run``)."""
-    counts = []
-    for file in files:
-        counts.append(FileCount(file.name, file.path.stat().st_size))
-        for batch in read_feedback(file, ingest=config.ingest):
-            counts[-1].add(batch)
-    return counts
-
-
-def totals(counts: Sequence[FileCount]) -> dict[str, Any]:
-    """Return the sum of `counts`: rows in, scored, rejected, and rejects by reason."""
-    reasons: Counter[str] = Counter()
-    for item in counts:
-        reasons.update(item.reject_reasons)
-    scored, rejected = sum(item.rows_scored for item in counts), sum(reasons.values())
-    return {
-        "rows_in": scored + rejected,
-        "rows_scored": scored,
-        "rows_rejected": rejected,
-        "reject_reasons": dict(sorted(reasons.items())),
-    }
-
-
-def find(inputs: Sequence[str], config: Config) -> tuple[list[SourceFile], list[str]]:
-    """Return the files that `inputs` name, and what was found beside them that is no feedback file.
-
-    Raises
-    ------
-    InputError, FileRefused
-        Nothing to read, or a file that must not be opened.
-    """
-    found = discover(inputs, follow_links=config.ingest.follow_links)
-    if not found.files:
-        raise InputError(f"no feedback file in {', '.join(map(str, inputs))}; expected .csv .tsv .jsonl .parquet files")
-    return found.files, found.ignored
 
 
 class Nightly:

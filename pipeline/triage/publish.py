@@ -1,4 +1,4 @@
-"""What a night leaves in its folder: the list for people (CSV, HTML), the manifest, and all of it at once or not at all."""
+"""What a night leaves in its folder: the list for people, the manifest, and all of it at once or not at all."""
 
 from __future__ import annotations
 

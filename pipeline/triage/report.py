@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.config import Config, ConfigError
 
 if TYPE_CHECKING:
-    from .nightly import FileCount, Progress
+    from .intake import FileCount
+    from .nightly import Progress
 
 DONE, TOO_MANY_REJECTED = 0, 3
 
@@ -42,9 +43,10 @@ def exit_code(totals: Mapping[str, Any], config: Config) -> int:
 
 def summary(counts: Sequence[FileCount], ignored: Sequence[str]) -> str:
     """Return the counts of a dry run, a line a file."""
-    lines = []
-    for item in (count.to_json() for count in counts):
-        lines.append(f"{item['path']}: {item['rows_in']:,} rows, {item['rows_scored']:,} good, {_rejected(item)}")
+    lines = [
+        f"{item['path']}: {item['rows_in']:,} rows, {item['rows_scored']:,} good, {_rejected(item)}"
+        for item in (count.to_json() for count in counts)
+    ]
     lines += [f"{name}: ignored, no feedback file" for name in ignored]
     return "\n".join(lines)
 
@@ -73,7 +75,7 @@ def _rejected(item: Mapping[str, Any]) -> str:
 def progress() -> Iterator[Progress]:
     """Yield what shows rows done and rows a second, on a terminal; silent elsewhere."""
     if not sys.stderr.isatty():
-        yield lambda stage, rows: None
+        yield lambda *_: None
         return
     from rich.console import Console
     from rich.progress import Progress as Bar

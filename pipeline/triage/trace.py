@@ -45,8 +45,8 @@ def trace(wanted: str, files: Sequence[SourceFile], model: TriageModel, config: 
             start += batch.rows.num_rows
     if found is None:
         raise InputError(
-            f"no accepted row has the id {wanted!r}; a rejected row is traced by its place, as rejected.parquet names it, "
-            "such as data/sample/survey.csv:26"
+            f"no accepted row has the id {wanted!r}; a rejected row is traced by its place, "
+            "as rejected.parquet names it, such as data/sample/survey.csv:26"
         )
     context.close()
     yield from _stations(*found, model, config, context, now)
@@ -110,4 +110,5 @@ def _ranked(
     for reason in scored["reasons"]:
         words = f"  because of: {', '.join(reason['words'])}" if reason["words"] else ""
         yield f"  {reason['factor']:<20} {reason['contribution']:6.2f}{words}"
-    yield f"reviewed   {'a person should look: ' + scored['review_reason'] if scored['review'] else 'the model is sure enough'}"
+    doubt = f"a person should look: {scored['review_reason']}" if scored["review"] else "the model is sure enough"
+    yield f"reviewed   {doubt}"

@@ -1,0 +1,97 @@
+"""Tiny real things that many tests share: a corpus, a trained model and its folder, settings that point at nowhere else.
+
+Tests must not change what a session fixture holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from models.triage import TriageModel
+from pipeline.config import ROOT, Config
+from pipeline.learning.dataset import Dataset, load_dataset
+
+# Two cores that others use as well: an example may take as long as it takes. The same examples on every machine.
+settings.register_profile("amends", deadline=None, derandomize=True, database=None, max_examples=60)
+settings.load_profile("amends")
+
+EPOCHS = 8
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep every test off the network and off the stores of the person who runs them."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "AMENDS_STORE_URL"):
+        os.environ.pop(variable, None)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Dataset:
+    """Return the starter corpus, as training reads it."""
+    return load_dataset(Config())
+
+
+@pytest.fixture(scope="session")
+def unsaved(corpus: Dataset) -> TriageModel:
+    """Return a model of all heads, fitted on 300 rows of the starter corpus and calibrated on 150 others."""
+    settings_ = Config().model.model_dump() | {"epochs": EPOCHS}
+    model = TriageModel.fit(corpus.schema, *corpus.take(np.arange(0, len(corpus), 11)), settings_, seed=7)
+    model.calibrate(*corpus.take(np.arange(5, len(corpus), 22)))
+    model.ranking = Config().rank.model_dump()
+    model.lineage = {"training_data": "0" * 64, "rows": {"train": 300}}
+    return model
+
+
+@pytest.fixture(scope="session")
+def model_folder(unsaved: TriageModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder into which the model was saved."""
+    folder = tmp_path_factory.mktemp("model") / "triage"
+    unsaved.save(folder, card="# Model {version}\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: Path) -> TriageModel:
+    """Return the model as it comes back from its folder."""
+    return TriageModel.load(model_folder)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """Return the default settings, with every store in this test's own folder."""
+    return Config.model_validate(
+        {
+            "tracking": {
+                "uri": f"sqlite:///{tmp_path}/mlflow.db",
+                "artifacts": str(tmp_path / "artifacts"),
+            },
+            "store": {"url": f"sqlite:///{tmp_path}/amends.db"},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """Return the folder of the sample dump."""
+    return ROOT / "data" / "sample"
+
+
+@pytest.fixture
+def write_lines(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes records as JSON Lines into a file of the given name."""
+
+    def write(name: str, records: list[dict[str, object]]) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+        return path
+
+    return write
