@@ -176,10 +176,11 @@ def extract(texts: Sequence[str], hashing: Hashing) -> Features:
     return Features(in_text, of_word, pairs, buckets, starts, word, is_word, _bucket(different, 0, hashing), tokens)
 
 
-def token_strings(tokens: Tokens) -> list[str]:
-    """Return every token as text."""
+def token_strings(tokens: Tokens, chosen: I64 | slice = slice(None)) -> list[str]:
+    """Return every token, or the `chosen` ones, as text."""
     joined = tokens.codes.tobytes().decode("utf-32-le", "surrogatepass")
-    return [joined[start:end] for start, end in zip(tokens.start.tolist(), tokens.end.tolist(), strict=True)]
+    places = zip(tokens.start[chosen].tolist(), tokens.end[chosen].tolist(), strict=True)
+    return [joined[start:end] for start, end in places]
 
 
 def _word_features(tokens: Tokens, first: I64, different: U64, hashing: Hashing) -> csr_array:

@@ -14,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from .attribution import Telling
+from .attribution import strongest
 from .instants import all_seconds
 from .ranking import Facts, Ranked, Ranking, rank
 from .schema import Head, Schema
 from .triage import Predictions, TriageModel
 
 Doubles = NDArray[np.float64]
+I64 = NDArray[np.int64]
 REASON = pa.struct([("factor", pa.string()), ("contribution", pa.float64()), ("words", pa.list_(pa.string()))])
 RECORD = ("id", "text", "created_at", "customer_id", "customer_value", "reach", "nps")
 NO_WORDS, UNCERTAIN = "no_words", "uncertain"
@@ -191,11 +192,9 @@ def reasons(model: TriageModel, texts: Sequence[str], ranked: Ranked, ranking: R
     points = ranked.contributions[rows, places]
     order = np.lexsort((places, -points, rows))
     rows, places, points = rows[order], places[order], points[order]
-    words = _telling_words(model, texts, ranked, ranking)
-    lists = [words.get((row, place), []) for row, place in zip(rows.tolist(), places.tolist(), strict=True)]
-    names = np.array(ranked.factors, object)[places]
+    names = pa.DictionaryArray.from_arrays(pa.array(places, pa.int32()), pa.array(ranked.factors, pa.string()))
     structs = pa.StructArray.from_arrays(
-        [pa.array(names, pa.string()), pa.array(points), pa.array(lists, REASON.field("words").type)],
+        [names.dictionary_decode(), pa.array(points), _telling_words(model, texts, ranked, ranking, rows, places)],
         fields=list(REASON),
     )
     offsets = np.searchsorted(rows, np.arange(len(ranked.priority) + 1))
@@ -203,34 +202,29 @@ def reasons(model: TriageModel, texts: Sequence[str], ranked: Ranked, ranking: R
 
 
 def _telling_words(
-    model: TriageModel, texts: Sequence[str], ranked: Ranked, ranking: Ranking
-) -> dict[tuple[int, int], list[str]]:
-    """Return the words behind each contribution that was read from the text, by row and factor."""
+    model: TriageModel, texts: Sequence[str], ranked: Ranked, ranking: Ranking, rows: I64, places: I64
+) -> pa.Array:
+    """Return the words behind each contribution, given by row and factor, that was read from the text."""
     columns = [column for column, direction in enumerate(ranked.directions) if direction is not None]
-    rows = np.flatnonzero(ranked.priority >= ranking.explain_from).tolist()
-    if not rows or not columns:
-        return {}
-    directions = np.stack([direction for direction in ranked.directions if direction is not None])
-    words: dict[tuple[int, int], list[str]] = {}
-    for row, found in zip(rows, model.attribute([texts[row] for row in rows], directions), strict=True):
-        for place, column in enumerate(columns):
-            if ranked.from_text[row, column] and ranked.contributions[row, column] > 0:
-                words[row, column] = _strongest(found, place, ranking.words_per_reason)
-    return words
-
-
-def _strongest(found: list[Telling], place: int, most: int) -> list[str]:
-    """Return up to `most` words that add most along direction `place`, strongest first.
-
-    Symbols and single letters are no words; commonplace words tell nobody anything and stand in only where no other word speaks.
-    """
-    total: dict[tuple[bool, str], float] = {}
-    for word, value, common in found:
-        if sum(character.isalpha() for character in word) > 1:
-            total[common, word] = total.get((common, word), 0.0) + float(value[place])
-    strong = sorted((key for key in total if total[key] > 0), key=lambda key: (-total[key], key))
-    telling = [word for common, word in strong if not common] or [word for _, word in strong]
-    return telling[:most]
+    explained = np.flatnonzero(ranked.priority >= ranking.explain_from)
+    spoken: list[tuple[I64, I64]] = []
+    words: list[str] = []
+    if len(explained) and columns:
+        directions = np.stack([direction for direction in ranked.directions if direction is not None])
+        found = model.attribute([texts[row] for row in explained.tolist()], directions)
+        words = found.words
+        reason_of = np.full(ranked.contributions.shape, -1, np.int64)
+        reason_of[rows, places] = np.where(ranked.from_text[rows, places], np.arange(len(rows)), -1)
+        for direction, column in enumerate(columns):
+            text, word = strongest(found, direction, ranking.words_per_reason)
+            reason = reason_of[explained[text], column]
+            spoken.append((reason[reason >= 0], word[reason >= 0]))
+    reason = np.concatenate([pair[0] for pair in spoken]) if spoken else np.zeros(0, np.int64)
+    word = np.concatenate([pair[1] for pair in spoken]) if spoken else np.zeros(0, np.int64)
+    order = np.argsort(reason, kind="stable")
+    offsets = np.searchsorted(reason[order], np.arange(len(rows) + 1))
+    values = pa.array(words, pa.string()).take(pa.array(word[order]))
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
 
 
 def _lists(held: NDArray[np.bool_], head: Head) -> pa.Array:

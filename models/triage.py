@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import calibration
-from .attribution import Telling
+from .attribution import Attribution
 from .calibration import Calibration
 from .families import FAMILIES, Family
 from .schema import Schema
@@ -99,8 +99,8 @@ class TriageModel:
         parts = zip(self.schema, self._split(logits), strict=True)
         return Predictions({head.name: self.calibrations[head.name](head, part) for head, part in parts}, wordless)
 
-    def attribute(self, texts: Sequence[str], directions: Floats) -> list[list[Telling]]:
-        """Return, per text, its words with what each adds to the calibrated logits along each of `directions`.
+    def attribute(self, texts: Sequence[str], directions: Floats) -> Attribution:
+        """Return what each word of `texts` adds to the calibrated logits along each of `directions`.
 
         `directions` has the shape (count, sum of widths), in the order of the schema's heads.
         """

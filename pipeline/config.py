@@ -129,7 +129,6 @@ class Tracking(Section):
     """Where runs and models are recorded."""
 
     uri: str = "sqlite:///data/local/mlflow.db"
-    artifacts: str = "data/local/mlartifacts"
     experiment: str = "amends"
     model_name: str = "amends-triage"
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MODELS = ROOT / "models"
 DATA = "triage"  # folder of the model's data inside the artefact
 PREFIX = "triage_model_"
+_SQLITE = "sqlite:///"
 _NOT_A_NAME = re.compile(r"[^\w\-./ :]")
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "phonenumbers", "pyarrow", "python-stdnum", "safetensors", "scipy")
 
@@ -232,20 +233,20 @@ def _experiment(config: Config) -> str:
     found = mlflow.get_experiment_by_name(config.tracking.experiment)
     if found is not None:
         return str(found.experiment_id)
-    local = _tracking_uri(config).startswith("sqlite:")
-    location = resolve(config.tracking.artifacts).as_uri() if local else None
+    uri = _tracking_uri(config)
+    beside = Path(uri.removeprefix(_SQLITE)).parent / "mlartifacts"
+    location = beside.as_uri() if uri.startswith(_SQLITE) else None  # a server has its own place for artefacts
     return str(mlflow.create_experiment(config.tracking.experiment, artifact_location=location))
 
 
 def _tracking_uri(config: Config) -> str:
     """Return the URI with a relative SQLite path made absolute, and its folder made."""
     uri = config.tracking.uri
-    prefix = "sqlite:///"
-    if not uri.startswith(prefix):
+    if not uri.startswith(_SQLITE):
         return uri
-    path = resolve(uri.removeprefix(prefix))
+    path = resolve(uri.removeprefix(_SQLITE))
     path.parent.mkdir(parents=True, exist_ok=True)
-    return f"{prefix}{path}"
+    return f"{_SQLITE}{path}"
 
 
 def _meta_dataset(dataset: Mapping[str, Any]) -> Any:

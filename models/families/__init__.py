@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attribution import Telling
+from ..attribution import Attribution
 from ..schema import Schema
 from ..targets import Targets
 from .linear import Linear
@@ -40,8 +40,8 @@ class Family(Protocol):
         """
         ...
 
-    def attribute(self, texts: Sequence[str], directions: NDArray[np.float32]) -> list[list[Telling]]:
-        """Return, per text, its words with what each adds along every row of `directions` (in logits)."""
+    def attribute(self, texts: Sequence[str], directions: NDArray[np.float32]) -> Attribution:
+        """Return what each word of `texts` adds along every row of `directions` (in logits)."""
         ...
 
     def save(self, folder: Path) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array, diags_array
 
-from ..attribution import Telling
+from ..attribution import Attribution
 from ..features import Features, Hashing, extract, token_strings
 from ..schema import Schema
 from ..targets import Targets, balance
@@ -94,24 +94,26 @@ class Linear:
             wordless[start : start + CHUNK] = self._wordless(features)
         return logits, wordless
 
-    def attribute(self, texts: Sequence[str], directions: Floats) -> list[list[Telling]]:
-        """Return, per text, its words with what each adds along every row of `directions`.
+    def attribute(self, texts: Sequence[str], directions: Floats) -> Attribution:
+        """Return what each word of `texts` adds along every row of `directions`.
 
         Exact: over a text, a direction's contributions sum to ``directions @ (logits - bias)``. A pair of
         neighbouring words is shared evenly between them.
         """
         features = extract(prepare_all(texts), self.hashing)
         _, length, of_word = self._evidence(features)
+        tokens = features.tokens
         values = (of_word @ directions.T)[features.word]
         for size in range(2, self.hashing.word_max + 1):
-            _share_pairs(features, size, self._pair_rows(features, size) @ directions.T, values)
-        values = values / length[features.tokens.text][:, None]
-        common = (self.squares[self.row_of[features.own_bucket]] < COMMON)[features.word].tolist()
-        out: list[list[Telling]] = [[] for _ in texts]
-        words = zip(token_strings(features.tokens), values, common, strict=True)
-        for text, word in zip(features.tokens.text.tolist(), words, strict=True):
-            out[text].append(Telling(*word))
-        return out
+            _share_runs(features, size, self._run_rows(features, size) @ directions.T, values)
+        values /= length[tokens.text][:, None]
+        different = len(features.own_bucket)
+        entry, place = np.unique(tokens.text * max(different, 1) + features.word, return_inverse=True)
+        total = np.zeros((len(entry), len(directions)), np.float32)
+        np.add.at(total, place, values)
+        words = token_strings(tokens, np.unique(features.word, return_index=True)[1])
+        common = self.squares[self.row_of[features.own_bucket]] < COMMON
+        return Attribution(entry // max(different, 1), entry % max(different, 1), total, words, common)
 
     def save(self, folder: Path) -> None:
         """Write `linear.safetensors` and `linear.json` into `folder`."""
@@ -160,7 +162,7 @@ class Linear:
         )
         return rows @ self.weights, rows @ self.squares
 
-    def _pair_rows(self, features: Features, size: int) -> Floats:
+    def _run_rows(self, features: Features, size: int) -> Floats:
         return self.weights[self.row_of[features.pair_buckets[size]]]
 
 
@@ -171,7 +173,7 @@ def _count(texts: Sequence[str]) -> csr_array:
     return csr_array(vstack(parts, format="csr"))
 
 
-def _share_pairs(features: Features, size: int, values: Floats, tokens: Floats) -> None:
+def _share_runs(features: Features, size: int, values: Floats, tokens: Floats) -> None:
     """Add `values` of the runs of `size` words to `tokens`, an even share to each word of a run."""
     first = features.pair_starts[size]
     for offset in range(size):

@@ -49,13 +49,13 @@ class DumpContext:
         before = np.cumsum(self._values) - self._values
         self._below = (before + self._values / 2) / max(int(self._values.sum()), 1)
 
-    def of(self, rows: pa.RecordBatch, start: int, now: float) -> Context:
-        """Return the context of `rows`, which begin with the dump's row number `start`."""
+    def of(self, rows: pa.RecordBatch, numbers: NDArray[np.int64], now: float) -> Context:
+        """Return the context of `rows`, which are the dump's rows `numbers`, counted from 0."""
         values = _doubles(rows, "customer_value")
         known = ~np.isnan(values)
         percentile = np.full(len(values), np.nan)
         percentile[known] = self._below[_bins(values[known])]
-        return Context(percentile, self._earlier[start : start + len(values)].astype(np.float64), now)
+        return Context(percentile, self._earlier[numbers].astype(np.float64), now)
 
 
 def _bins(values: Doubles) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ class FileCount:
     """What became of the rows of one file."""
 
     path: str
-    bytes: int
+    size: int
     sha256: str = ""
     rows_scored: int = 0
     reject_reasons: Counter[str] = field(default_factory=Counter)
@@ -36,7 +36,7 @@ class FileCount:
         rejected = sum(self.reject_reasons.values())
         return {
             "path": self.path,
-            "bytes": self.bytes,
+            "size": self.size,
             "sha256": self.sha256,
             "rows_in": self.rows_scored + rejected,
             "rows_scored": self.rows_scored,

@@ -12,12 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from models.ranking import Ranking, inactive
 from models.scoring import RECORD, table
-from models.triage import TriageModel
+from models.triage import Predictions, TriageModel
 from pipeline.config import Config
 from pipeline.feedback.reading import read_feedback
 from pipeline.feedback.record import Batch
@@ -96,7 +98,8 @@ class Nightly:
         scored_writer = review_writer = None
         try:
             for start, rows, predictions in _or_nothing(spool, self._model):
-                scored = self._scored(start, rows, predictions)
+                numbers = np.arange(start, start + rows.num_rows)
+                scored = self._scored(numbers, rows, predictions)
                 beside = scored.append_column("text", rows.column("text"))
                 if scored_writer is None or review_writer is None:
                     scored_writer = pq.ParquetWriter(folder / "scored.parquet", scored.schema)
@@ -126,18 +129,19 @@ class Nightly:
     def _gather(self, spool: Spool) -> pa.Table:
         wanted = self._leaders.keys()
         found: dict[str, list[dict[str, Any]]] = {key: [] for key in wanted}
-        for start, rows, predictions in spool:
+        for start, rows, _ in spool:
             keys = _keys(rows)
-            if any(key in found for key in keys):
-                scored = self._scored(start, rows, predictions).to_pylist()
-                for place, row in enumerate(rows.to_pylist()):
-                    if keys[place] in found:
-                        found[keys[place]].append(row | scored[place])
+            places = np.array([place for place, key in enumerate(keys) if key in found], np.int64)
+            if len(places):
+                rows = rows.take(pa.array(places))
+                scored = self._scored(start + places, rows, spool.predictions(rows)).to_pylist()
+                for place, row, outcome in zip(places, rows.to_pylist(), scored, strict=True):
+                    found[keys[place]].append(row | outcome)
         return escalations(wanted, found, self._model.schema)
 
-    def _scored(self, start: int, rows: pa.RecordBatch, predictions: Any) -> pa.Table:
+    def _scored(self, numbers: NDArray[np.int64], rows: pa.RecordBatch, predictions: Predictions) -> pa.Table:
         records = {name: rows.column(name).to_pylist() for name in RECORD}
-        context = self._context.of(rows, start, self._now.timestamp())
+        context = self._context.of(rows, numbers, self._now.timestamp())
         return table(self._model, records, predictions, self._ranking, context)
 
 

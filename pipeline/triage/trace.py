@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 
 from models.features import token_strings, tokenise
@@ -98,7 +99,7 @@ def _ranked(
 ) -> Iterator[str]:
     ranking = Ranking.from_settings(config.rank.model_dump() | {"explain_from": 0})
     records = {name: row.column(name).to_pylist() for name in RECORD}
-    here = context.of(row, number, now.timestamp())
+    here = context.of(row, np.array([number]), now.timestamp())
     predictions = model.predict(records["text"])
     known = facts(records, ranking, here)
     yield (

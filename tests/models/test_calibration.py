@@ -85,7 +85,7 @@ def test_platt_undoes_a_known_distortion(head: Head) -> None:
 
 @pytest.mark.parametrize("head", [NOMINAL, BINARY, MULTILABEL], ids=lambda head: head.kind)
 def test_the_calibration_error_falls_on_fresh_rows(head: Head) -> None:
-    logits = honest(head)
+    logits = honest(head, 20_000)
     target = drawn(head, logits)
     distorted = logits * 3
     fitted = fit(head, distorted[:3_000], target.take(np.arange(3_000)))
