@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,21 +35,21 @@ class Attribution:
     words: list[str]
     common: NDArray[np.bool_]
 
-    @cached_property
-    def readable(self) -> NDArray[np.bool_]:
-        """Whether a word is one to people: symbols and single letters are none, shape (words,)."""
-        return np.array([sum(map(str.isalpha, word)) > 1 for word in self.words], bool)
+
+def readable(words: Sequence[str]) -> NDArray[np.bool_]:
+    """Return whether each word is one to people; symbols and single letters are none."""
+    return np.array([sum(map(str.isalpha, word)) > 1 for word in words], bool)
 
 
-def strongest(found: Attribution, direction: int, most: int) -> tuple[I64, I64]:
+def strongest(found: Attribution, kept: NDArray[np.bool_], direction: int, most: int) -> tuple[I64, I64]:
     """Return text and word of up to `most` words per text that add most along `direction`, strongest first.
 
-    Commonplace words stand in only where no other word of a text speaks.
+    Only words `kept` count, shape (words,); commonplace words stand in only where no other word of a text speaks.
     """
     value = found.value[:, direction]
-    kept = np.flatnonzero((value > 0) & found.readable[found.word])
-    common = found.common[found.word[kept]]
-    order = kept[np.lexsort((found.word[kept], -value[kept], common, found.text[kept]))]
+    entries = np.flatnonzero((value > 0) & kept[found.word])
+    common = found.common[found.word[entries]]
+    order = entries[np.lexsort((found.word[entries], -value[entries], common, found.text[entries]))]
     text, word = found.text[order], found.word[order]
     starts = np.flatnonzero(np.diff(text, prepend=-1))
     first = np.repeat(starts, np.diff(np.append(starts, len(text))))

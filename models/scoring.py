@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from .attribution import strongest
+from .attribution import readable, strongest
 from .instants import all_seconds
 from .ranking import Facts, Ranked, Ranking, rank
 from .schema import Head, Schema
@@ -212,11 +212,11 @@ def _telling_words(
     if len(explained) and columns:
         directions = np.stack([direction for direction in ranked.directions if direction is not None])
         found = model.attribute([texts[row] for row in explained.tolist()], directions)
-        words = found.words
+        words, kept = found.words, readable(found.words)
         reason_of = np.full(ranked.contributions.shape, -1, np.int64)
         reason_of[rows, places] = np.where(ranked.from_text[rows, places], np.arange(len(rows)), -1)
         for direction, column in enumerate(columns):
-            text, word = strongest(found, direction, ranking.words_per_reason)
+            text, word = strongest(found, kept, direction, ranking.words_per_reason)
             reason = reason_of[explained[text], column]
             spoken.append((reason[reason >= 0], word[reason >= 0]))
     reason = np.concatenate([pair[0] for pair in spoken]) if spoken else np.zeros(0, np.int64)
