@@ -64,7 +64,7 @@ class Model(Section):
 
     family: str = "linear"
     class_weight: Annotated[float, Field(ge=0, le=1)] = 1.0
-    learning_rate: Annotated[float, Field(gt=0)] = 150.0
+    learning_rate: Annotated[float, Field(gt=0)] = 40.0
     epochs: Annotated[int, Field(ge=1)] = 15
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from hypothesis import settings
 from models.triage import TriageModel
 from pipeline.config import ROOT, Config
 from pipeline.learning.dataset import Dataset, load_dataset
+from pipeline.learning.recipe import EXAMPLE, run
+from pipeline.registry import Registered, log_training
 
 # Two cores that others use as well: an example may take as long as it takes. The same examples on every machine.
 settings.register_profile("amends", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -69,10 +72,7 @@ def config(tmp_path: Path) -> Config:
     """Return the default settings, with every store in this test's own folder."""
     return Config.model_validate(
         {
-            "tracking": {
-                "uri": f"sqlite:///{tmp_path}/mlflow.db",
-                "artifacts": str(tmp_path / "artifacts"),
-            },
+            "tracking": {"uri": f"sqlite:///{tmp_path}/tracking/mlflow.db"},
             "store": {"url": f"sqlite:///{tmp_path}/amends.db"},
         }
     )
@@ -95,3 +95,60 @@ def write_lines(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@dataclass(frozen=True)
+class Registry:
+    """An MLflow store with two versions of one model: the champion, and its challenger."""
+
+    config: Config
+    folder: Path
+    data: Path
+    versions: list[Registered]
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Registry:
+    """Return a real store (SQLite, local artefacts): the recipe trained version 1, version 2 was logged after it."""
+    folder = tmp_path_factory.mktemp("registry")
+    data = folder / "feedback.jsonl"
+    lines = [line for part in sorted((ROOT / "data" / "starter").glob("*.jsonl")) for line in part.read_text("utf-8").splitlines()]
+    data.write_text("\n".join(lines[::6]) + "\n", encoding="utf-8")
+    config = Config.model_validate(
+        {
+            "data": {"sources": [{"path": str(data)}]},
+            "model": {"epochs": 4},
+            "evaluation": {"bootstrap": 50},
+            "tracking": {"uri": f"sqlite:///{folder}/store/mlflow.db"},
+            "store": {"url": f"sqlite:///{folder}/amends.db"},
+        }
+    )
+    first = run(config, promote=False)
+    (folder / "plots").mkdir()
+    second = log(config, model_folder, folder / "plots", promote=False)
+    return Registry(config, folder, data, [first, second])
+
+
+def log(config: Config, model_folder: Path, plots: Path, *, promote: bool) -> Registered:
+    """Log a saved model as another version, as the recipe does."""
+    return log_training(
+        config,
+        model_folder,
+        metrics={"sentiment.accuracy": 0.5, "label with, odd: characters!": 1.0},
+        params={"seed": 7},
+        tags={"commit": "none"},
+        dataset={"name": "few", "digest": "0" * 64, "files": {"few.jsonl": "0" * 64}, "rows": {"train": 1}},
+        plots=plots,
+        example=EXAMPLE,
+        promote=promote,
+    )
+
+
+@pytest.fixture(scope="session")
+def log_version(registry: Registry, model_folder: Path) -> Callable[..., Registered]:
+    """Return a function that logs another version, into the session's store under another model name."""
+
+    def log_(config: Config, *, promote: bool) -> Registered:
+        return log(config, model_folder, registry.folder / "plots", promote=promote)
+
+    return log_

@@ -28,6 +28,7 @@ HASHING = Hashing(bits=20, char_min=3, char_max=5, word_max=2)
 MIN_TEXTS = 2  # a feature of one text alone teaches nothing that carries over, and doubles the size
 COMMON = (np.log(1 / 0.02) + 1) ** 2  # squared inverse document frequency of a word that 2% of the texts hold
 BATCH = 256
+YES_NO_PACE = 0.75
 CHUNK = 2_048  # texts featurised together when predicting: large enough to vectorise, small enough for the cache
 
 
@@ -210,9 +211,14 @@ def _descend(
 
 
 def _loss_weight(schema: Schema, targets: Targets, name: str, power: float) -> Floats:
-    """Return the weights of one head, raised where few rows carry its label so that it learns as fast as the others."""
-    target = targets[name]
-    return balance(schema[name], target, power) / np.float32(max(target.known.mean(), 1e-3))
+    """Return the loss weights of one head, so that all heads learn at the pace that suits them.
+
+    Raised where few rows carry the head's label, and with the number of labels to tell apart; lowered for yes and no
+    questions, whose rare answers weigh a lot already. Measured on validation folds, see docs/decisions.md.
+    """
+    head, target = schema[name], targets[name]
+    pace = np.sqrt(head.width) if head.exclusive else YES_NO_PACE
+    return balance(head, target, power) * np.float32(pace / max(target.known.mean(), 1e-3))
 
 
 def _batches(

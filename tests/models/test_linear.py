@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
+from models.attribution import Attribution, readable, strongest
 from models.families.linear import CHUNK, Linear
 from models.schema import Head, Schema
 from models.targets import Target, encode_all
@@ -101,8 +102,10 @@ def spread(model: TriageModel, texts: list[str], directions: Any) -> tuple[Any, 
     family = model.family
     assert isinstance(family, Linear)
     told = family.attribute(texts, directions)
-    nothing = np.zeros(len(directions))
-    sums = np.array([np.sum([telling.value for telling in words] or [nothing], axis=0) for words in told])
+    assert told.value.shape == (len(told.text), len(directions))
+    assert len(set(zip(told.text.tolist(), told.word.tolist(), strict=True))) == len(told.text)
+    sums = np.zeros((len(texts), len(directions)))
+    np.add.at(sums, told.text, told.value)
     logits, _ = family.forward(texts)
     return sums, (logits - family.bias) @ directions.T
 
@@ -132,12 +135,35 @@ def test_what_words_add_sums_up_over_the_corpus(model: TriageModel, corpus: Data
 
 def test_the_word_that_decides_is_told_and_commonplace_ones_are_marked() -> None:
     texts, columns = small()
-    (words,) = fit(columns, texts).attribute(["the delivery was late, cancel it"], np.array([[0, 0, 1]], np.float32))
-    by_word = {word.word: word for word in words}
-    assert list(by_word) == ["the", "delivery", "was", "late", ",", "cancel", "it"]
-    assert max(words, key=lambda word: word.value[0]).word in ("cancel", "it")
-    assert by_word["delivery"].common
-    assert not by_word["the"].common  # never seen in training
+    told = fit(columns, texts).attribute(["the delivery was late, cancel it", ""], np.array([[0, 0, 1]], np.float32))
+    assert sorted(told.words) == sorted(["the", "delivery", "was", "late", ",", "cancel", "it"])
+    assert not told.text.any()
+    assert told.words[told.word[told.value[:, 0].argmax()]] in ("cancel", "it")
+    common = dict(zip(told.words, told.common.tolist(), strict=True))
+    assert common["delivery"]
+    assert not common["the"]  # never seen in training
+
+
+ENTRIES = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 7), st.integers(-3, 3)), unique_by=lambda entry: entry[:2], max_size=20
+)
+
+
+@given(entries=ENTRIES, commons=st.sets(st.integers(0, 7)), most=st.integers(1, 4))
+def test_the_strongest_words_of_each_text(entries: list[tuple[int, int, int]], commons: set[int], most: int) -> None:
+    """Only words that speak for it, strongest first; commonplace ones where no other speaks; neither "!" nor "i"."""
+    words = ["cancel", "lawyer", "the", "i", "!!", "é", "3rd", "你好"]
+    kept = readable(words)
+    assert np.flatnonzero(kept).tolist() == [0, 1, 2, 6, 7]
+    order = np.random.default_rng(len(entries)).permutation(len(entries)) if entries else np.zeros(0, np.int64)
+    text, word, value = (np.array([entries[i][part] for i in order], np.int64) for part in range(3))
+    common = np.array([place in commons for place in range(8)])
+    found = Attribution(text, word, value[:, None].astype(np.float32), words, common)
+    texts, chosen = strongest(found, kept, 0, most)
+    for one in range(4):
+        speaking = [(-v, w) for t, w, v in entries if t == one and v > 0 and kept[w]]
+        telling = [entry for entry in speaking if entry[1] not in commons] or speaking
+        assert chosen[texts == one].tolist() == [w for _, w in sorted(telling)][:most]
 
 
 def test_large_batches_are_cut_up_without_a_trace(model: TriageModel, corpus: Dataset) -> None:

@@ -69,11 +69,11 @@ def test_attribution_speaks_of_calibrated_logits(model: TriageModel) -> None:
     """Words add up to what the calibrated map makes of the logits, without bias and offset."""
     text = "third time I ask, cancelling tonight"
     width = sum(head.width for head in model.schema)
-    (words,) = model.attribute([text], np.eye(width, dtype=np.float32))
+    found = model.attribute([text], np.eye(width, dtype=np.float32))
     logits, _ = model.family.forward([text])
     slope = np.concatenate([model.calibrations[head.name].slope for head in model.schema])
     expected = (logits[0] - model.family.bias) * slope
-    np.testing.assert_allclose(np.sum([word.value for word in words], axis=0), expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found.value.sum(0), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_the_folder_holds_data_and_no_pickle(model_folder: Path) -> None:

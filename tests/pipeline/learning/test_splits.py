@@ -1,0 +1,191 @@
+"""Splits: nobody is on two sides, and neither order nor chance has a say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.schema import Head, Schema
+from models.targets import encode_all
+from pipeline.config import ConfigError, Split
+from pipeline.learning.dataset import KEPT, Dataset
+from pipeline.learning.splits import Splits, groups, near_duplicates, normalise, split
+
+SCHEMA = Schema((Head("lost", "binary"),))
+LONG = (
+    "The parcel was promised for Monday and came on Thursday, the box was torn open, two of the six glasses were broken, "
+    "and nobody at your hotline could tell me how I get my money back without sending the shards across the country."
+)
+
+
+def dataset(texts: list[str], **columns: list[str | None]) -> Dataset:
+    given_: dict[str, list[str | None]] = {name: [None] * len(texts) for name in (*KEPT, "split")}
+    cells: list[list[str] | None] = [["yes"]] * len(texts)
+    return Dataset(SCHEMA, given_ | {"text": [*texts]} | columns, encode_all(SCHEMA, {"lost": cells}), {})
+
+
+def sides(splits: Splits, rows: int) -> list[str]:
+    """Return the side of each row, "none" for rows on no side."""
+    out = ["none"] * rows
+    for name in ("train", "calibration", "test"):
+        for row in getattr(splits, name):
+            assert out[row] == "none"  # on one side only
+            out[row] = name
+    return out
+
+
+def invented(rows: int, seed: int = 0) -> list[str]:
+    """Return texts of twelve words of their own, so that none is like another."""
+    random = np.random.default_rng(seed)
+    return [" ".join("".join(random.choice(list("abcdefghijklmnop"), 6)) for _ in range(12)) for _ in range(rows)]
+
+
+@pytest.fixture(scope="module")
+def splits(corpus: Dataset) -> Splits:
+    return split(corpus, Split())
+
+
+def test_shares_are_roughly_those_asked_for(corpus: Dataset, splits: Splits) -> None:
+    counts = Counter(sides(splits, len(corpus)))
+    assert sum(counts.values()) == len(corpus) == 3_300
+    assert counts["none"] == 0
+    assert counts["test"] / 3_300 == pytest.approx(0.2, abs=0.02)
+    assert counts["calibration"] / 3_300 == pytest.approx(0.1, abs=0.02)
+    assert splits.excluded == {}
+
+
+def test_no_group_is_on_two_sides(corpus: Dataset, splits: Splits) -> None:
+    of_group: dict[int, set[str]] = {}
+    for group, side in zip(splits.group.tolist(), sides(splits, len(corpus)), strict=True):
+        of_group.setdefault(group, set()).add(side)
+    assert all(len(found) == 1 for found in of_group.values())
+    assert len(of_group) < len(corpus)  # the text that stands twice is one group
+
+
+def test_the_order_of_the_rows_does_not_matter(corpus: Dataset, splits: Splits) -> None:
+    order = np.random.default_rng(4).permutation(len(corpus))
+    shuffled = Dataset(
+        corpus.schema,
+        {name: [column[row] for row in order] for name, column in corpus.columns.items()},
+        {name: target.take(order) for name, target in corpus.targets.items()},
+        corpus.files,
+    )
+    before, after = sides(splits, len(corpus)), sides(split(shuffled, Split()), len(corpus))
+    assert after == [before[row] for row in order]
+
+
+def test_more_rows_move_nobody_to_another_side() -> None:
+    texts, customers = invented(300), [f"c{row % 90}" for row in range(300)]
+    few = dataset(texts[:200], customer_id=customers[:200])  # type: ignore[arg-type]
+    more = dataset(texts, customer_id=customers)  # type: ignore[arg-type]
+    assert sides(split(more, Split()), 300)[:200] == sides(split(few, Split()), 200)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(0, 99))
+def test_a_customer_is_on_one_side(customers: list[int], seed: int) -> None:
+    names: list[str | None] = [f"c{seed}-{customer}" for customer in customers]
+    found = sides(split(dataset(invented(len(customers), seed), customer_id=names), Split(test=0.4, calibration=0.3)), len(customers))
+    by_customer: dict[Any, set[str]] = {}
+    for name, side in zip(names, found, strict=True):
+        by_customer.setdefault(name, set()).add(side)
+    assert all(len(found) == 1 for found in by_customer.values())
+
+
+def test_another_column_may_keep_rows_together() -> None:
+    industries: list[str | None] = [f"i{row % 20}" for row in range(200)]
+    found = split(dataset(invented(200), industry=industries), Split(by="industry", test=0.4))
+    by_industry: dict[Any, set[str]] = {}
+    for name, side in zip(industries, sides(found, 200), strict=True):
+        by_industry.setdefault(name, set()).add(side)
+    assert all(len(on) == 1 for on in by_industry.values())
+    assert len({*sides(found, 200)}) == 3
+
+
+def test_an_unknown_column_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        split(dataset(["a", "b"]), Split(by="client"))
+    assert str(caught.value) == (
+        "data.split.by must be one of source, id, text, customer_id, channel, lang, industry, nps, split; got 'client'"
+    )
+
+
+ALIKE = [
+    LONG,
+    LONG.upper(),
+    LONG.replace(",", "").replace(".", "!!!"),
+    LONG.replace(" ", "  ") + " 😡😡",
+    LONG.replace("Thursday", "Friday"),
+    "  " + LONG.replace("glasses", "bottles") + "\n",
+    LONG.replace("box", "bo\u200bx"),
+]
+
+
+@pytest.mark.parametrize("other", ALIKE, ids=range(len(ALIKE)))
+def test_near_duplicates_go_together(other: str) -> None:
+    texts = [*invented(10), LONG, *invented(10, seed=1), other, "short one", "The parcel was promised for Monday."]
+    customers: list[str | None] = [f"c{row}" for row in range(len(texts))]
+    group = split(dataset(texts, customer_id=customers), Split()).group
+    assert group[10] == group[21]
+    assert len(set(group.tolist())) == len(texts) - 1
+
+
+def test_likeness_is_handed_on_and_joins_customers() -> None:
+    """A customer's other texts go where the copied one goes."""
+    texts = [LONG, LONG.replace("Thursday", "Friday"), *invented(2)]
+    group = split(dataset(texts, customer_id=["a", "b", "b", "c"]), Split()).group
+    assert group[0] == group[1] == group[2] != group[3]
+
+
+def test_texts_that_only_share_a_topic_stay_apart() -> None:
+    texts = ["my parcel is late again", "my parcel is here, thanks", "where is my parcel", "parcel arrived broken"]
+    assert near_duplicates(texts) == []
+    assert near_duplicates([]) == []
+    assert near_duplicates(["a", "abc", "abcde"]) == []  # too short to be compared
+
+
+def test_punctuation_alone_makes_no_difference() -> None:
+    assert normalise("late, again!!! 😡 (really_late)") == "late again really late"
+    assert groups(["a", "b", "c"], ["late again", "late again", "other"]).tolist() == [0, 0, 1]
+
+
+# ---- the source's own split -------------------------------------------------------------------------------------------
+
+
+def test_the_sources_own_split_is_kept() -> None:
+    own: list[str | None] = ["train"] * 40 + ["calibration"] * 10 + ["test"] * 50
+    found = split(dataset(invented(100), split=own), Split())
+    assert sides(found, 100) == own
+    assert found.excluded == {"other split word": 0, "same customer or text as a test row": 0}
+
+
+def test_a_calibration_side_is_cut_from_train_where_the_source_names_none() -> None:
+    own: list[str | None] = ["train"] * 800 + ["test"] * 200
+    found = sides(split(dataset(invented(1_000), split=own), Split(calibration=0.2)), 1_000)
+    assert found[800:] == ["test"] * 200
+    assert set(found[:800]) == {"train", "calibration"}
+    assert found.count("calibration") / 800 == pytest.approx(0.2, abs=0.05)
+
+
+def test_other_words_are_left_out_and_counted() -> None:
+    own: list[str | None] = ["train"] * 10 + ["overlap"] * 3 + [None] * 2 + ["calibration", "test"]
+    found = split(dataset(invented(17), split=own), Split())
+    assert sides(found, 17) == ["train"] * 10 + ["none"] * 5 + ["calibration", "test"]
+    assert found.excluded["other split word"] == 5
+
+
+def test_what_would_leak_from_a_test_row_is_left_out_of_training() -> None:
+    texts = invented(20)
+    customers: list[str | None] = [f"c{row}" for row in range(20)]
+    own: list[str | None] = ["train"] * 8 + ["calibration"] * 4 + ["test"] * 8
+    customers[0] = customers[12]  # a customer of the test side
+    customers[9] = customers[13]
+    texts[1] = texts[14] + "!"  # a text of the test side
+    found = split(dataset(texts, customer_id=customers, split=own), Split())
+    assert sides(found, 20) == ["none" if row in (0, 1, 9) else own[row] for row in range(20)]
+    assert found.excluded == {"other split word": 0, "same customer or text as a test row": 3}

@@ -1,0 +1,92 @@
+"""A training from data to card, on a small part of the corpus."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import Config
+from pipeline.learning.dataset import Dataset
+from pipeline.learning.plots import draw
+from pipeline.learning.splits import Splits
+from pipeline.learning.training import Trained, card, headline, train
+
+CONFIG = Config.model_validate({"model": {"epochs": 6}, "evaluation": {"bootstrap": 50}})
+
+
+@pytest.fixture(scope="module")
+def splits(corpus: Dataset) -> Splits:
+    rows = np.arange(len(corpus))
+    return Splits(rows[::11], rows[5::22], rows[7::22], rows, {})
+
+
+@pytest.fixture(scope="module")
+def trained(corpus: Dataset, splits: Splits) -> Trained:
+    return train(corpus, splits, CONFIG, "abc123")
+
+
+def test_what_is_known_of_the_training_travels_with_the_model(corpus: Dataset, trained: Trained) -> None:
+    lineage = trained.model.lineage
+    assert lineage["training_data"] == corpus.digest()
+    assert lineage["files"] == corpus.files
+    assert lineage["config"] == CONFIG.digest()
+    assert lineage["commit"] == "abc123"
+    assert lineage["rows"] == {"train": 300, "calibration": 150, "test": 150}
+    assert set(lineage["libraries"]) == {"numpy", "scipy", "scikit-learn", "safetensors"}
+    assert trained.model.ranking == CONFIG.rank.model_dump()
+
+
+def test_every_head_is_reported_and_better_than_guessing(corpus: Dataset, trained: Trained) -> None:
+    assert list(trained.report) == corpus.schema.names
+    assert trained.report["detractor"].figures["roc_auc"].value > 0.5
+    assert trained.report["urgency"].figures["quadratic_kappa"].value > 0.2
+    assert trained.report["complaint_type"].figures["macro_f1"].value > 2 / 14
+    assert trained.report["sentiment"].rows == 150
+    for report in trained.report.values():
+        for figure in report.figures.values():
+            assert np.isfinite([figure.value, figure.low, figure.high]).all()
+
+
+def test_the_headline_of_every_kind_is_measured(corpus: Dataset, trained: Trained) -> None:
+    for head in corpus.schema:
+        assert set(headline(trained, head.name)) <= set(trained.report[head.name].figures)
+
+
+def test_the_same_settings_give_the_same_model(corpus: Dataset, splits: Splits, trained: Trained) -> None:
+    again = train(corpus, splits, CONFIG, "abc123")
+    for name, likely in trained.predictions.probabilities.items():
+        assert again.predictions.probabilities[name].tobytes() == likely.tobytes()
+    assert again.report == trained.report
+
+
+def test_the_card_says_what_somebody_needs_to_know(corpus: Dataset, trained: Trained) -> None:
+    text = card(trained, CONFIG)
+    assert text.startswith("# Model card: Amends triage, {version}\n")
+    for wanted in ("300 trained on", "150 calibrated on", "150 tested on", "seed 7", "commit abc123", "## Limits"):
+        assert wanted in text
+    for head in corpus.schema:
+        assert f"| {head.name} | {head.kind} |" in text
+    assert "nps <= 6" in text
+    for name in corpus.files:
+        assert name in text
+
+
+@pytest.mark.parametrize("side", ["train", "calibration", "test"])
+def test_a_side_without_rows_is_refused(corpus: Dataset, splits: Splits, side: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        train(corpus, replace(splits, **{side: splits.train[:0]}), CONFIG, None)
+    assert str(caught.value) == f"the {side} side has no rows; give more data or a larger data.split share"
+
+
+def test_the_pictures_are_pictures(corpus: Dataset, splits: Splits, trained: Trained, tmp_path: Path) -> None:
+    _, targets = corpus.take(splits.test)
+    files = draw(corpus.schema, trained.predictions.probabilities, targets, tmp_path / "plots")
+    assert {path.name for path in files} == {
+        "sentiment_confusion.png", "urgency_confusion.png", "complaint_type_confusion.png", "detractor_gains.png",
+        "signals_gains.png", *(f"{name}_reliability.png" for name in corpus.schema.names),
+    }  # fmt: skip
+    for path in files:
+        assert path.read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,50 @@
+"""Cases: who leads, and how the first few are found while rows stream by."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.triage.cases import Leaders, case_key
+from pipeline.triage.publish import cell
+
+rows = st.lists(st.tuples(st.integers(0, 40).map(str), st.integers(0, 100).map(float)), max_size=120)
+
+
+@given(rows=rows, capacity=st.integers(1, 10), size=st.integers(1, 30))
+def test_the_most_urgent_cases_are_kept(rows: list[tuple[str, float]], capacity: int, size: int) -> None:
+    leaders = Leaders(capacity)
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        leaders.add([key for key, _ in part], [priority for _, priority in part])
+    best: dict[str, float] = {}
+    for key, priority in rows:
+        best[key] = max(priority, best.get(key, priority))
+    assert leaders.keys() == sorted(best, key=lambda key: (-best[key], key))[:capacity]
+
+
+def test_forgetting_those_out_of_reach_loses_nobody() -> None:
+    leaders = Leaders(2)
+    for night in range(5):
+        keys = [f"{night}-{place}" for place in range(1_000)]
+        leaders.add(keys, [float(place % 50) for place in range(1_000)])
+    leaders.add(["0-3", "returning"], [60.0, 55.0])
+    assert leaders.keys() == ["0-3", "returning"]
+
+
+def test_a_customer_is_one_case_and_a_nameless_text_another() -> None:
+    assert case_key("C-1", "a.csv", "1") == case_key("C-1", "b.csv", "2") == "C-1"
+    assert case_key(None, "a.csv", "1") != case_key(None, "b.csv", "1")
+
+
+@given(st.text(max_size=8) | st.sampled_from(["=1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1"]))
+def test_a_cell_is_a_text_to_a_spreadsheet(text: str) -> None:
+    shown = cell(text)
+    assert shown in (text, f"'{text}")
+    assert not shown.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+
+
+def test_numbers_and_lists_are_readable() -> None:
+    assert [cell(value) for value in (None, 1.5, -3, True, ["a", "b"], ["=a"])] == ["", "1.5", "-3", "True", "a; b", "'=a"]
+    reasons = [{"factor": "urgency", "contribution": 12.345, "words": ["now", "third"]}, {"factor": "reach", "contribution": 1, "words": []}]
+    assert cell(reasons) == "urgency 12.3 (now, third); reach 1.0"
