@@ -64,12 +64,15 @@ def escalations(keys: Sequence[str], rows: Mapping[str, list[dict[str, Any]]], s
 
 def _case(rank: int, key: str, rows: list[dict[str, Any]], schema: Schema) -> dict[str, Any]:
     lead = max((row for row in rows if not row["review"]), key=lambda row: (row["priority"], row["id"]))
+    values = [row["customer_value"] for row in rows if row["customer_value"] is not None]
     dated = [row["created_at"] for row in rows if row["created_at"]]
     newest_first = sorted(rows, key=lambda row: (_order(row["created_at"]), row["id"]), reverse=True)
     out = {name: lead.get(name) for name in _arrow_schema(schema).names}
     return out | {
         "rank": rank,
         "case_key": key,
+        # Exports of some channels lack the value; what any text of the customer's knows holds for all.
+        "customer_value": max(values, default=None),
         "lead_id": lead["id"],
         "waiting_since": min(dated, key=seconds, default=None),
         "n_texts": len(rows),

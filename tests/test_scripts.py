@@ -1,0 +1,323 @@
+"""The scripts, as people and cron call them: help, exit codes, sentences, and what a dry run leaves alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.config import ROOT, load
+from pipeline.followup.store import Store
+
+NIGHT = "2026-11-21T06:00:00Z"
+
+
+def script(name: str) -> ModuleType:
+    """Return a script as a module."""
+    spec = importlib.util.spec_from_file_location(f"amends_{name}", ROOT / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+score, train, serve = script("score"), script("train"), script("serve")
+
+
+@pytest.fixture
+def run_score(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, model_folder: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs score.py with the small model and returns exit code, output and errors."""
+
+    def run_(*arguments: object) -> tuple[int, str, str]:
+        stores = [
+            "--set", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db",
+            "--set", f"store.url=sqlite:///{tmp_path}/amends.db",
+        ]  # fmt: skip
+        code = score.main([*map(str, arguments), "--model", str(model_folder), *stores])
+        return code, *capsys.readouterr()
+
+    return run_
+
+
+# ---- help -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["train", "score", "serve"])
+def test_help_shows_examples_and_loads_nothing(name: str, tmp_path: Path) -> None:
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['{name}.py', '--help']\n"
+        "try:\n"
+        f"    runpy.run_path({str(ROOT / f'{name}.py')!r}, run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    heavy = {'numpy', 'pyarrow', 'pydantic', 'mlflow', 'torch', 'sklearn', 'fastapi'} & set(sys.modules)\n"
+        "    print('LOADED', sorted(heavy), end.code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(f"python {name}.py ") >= 2
+    assert "--config" in done.stdout
+    assert "--set" in done.stdout
+    assert done.stdout.endswith("LOADED [] 0\n")
+
+
+def test_every_command_in_the_makefile_is_one_that_the_scripts_know(capsys: pytest.CaptureFixture[str]) -> None:
+    """`make demo` is the first thing that anybody runs."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    commands = re.findall(r"^\t\$\(PY\) (train|score|serve)\.py (.*)$", makefile, re.MULTILINE)
+    assert {name for name, _ in commands} == {"train", "score", "serve"}
+    for name, arguments in commands:
+        words = shlex.split(re.sub(r"\$\((\w+)\)", "1", arguments))
+        if name == "train":
+            assert set(word for word in words if word.startswith("--")) <= {"--config", "--set", "--promote"}
+        else:
+            {"score": score, "serve": serve}[name].parser().parse_args(words)  # exits where an option is unknown
+
+
+# ---- score.py ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_night(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
+    code, out, errors = run_score(sample, "--output", tmp_path / "night", "--as-of", NIGHT)
+    assert (code, errors) == (0, "")
+    assert "313 rows in: 304 scored, 9 rejected (1 bad_created_at, 1 bad_encoding, " in out
+    assert "48 customers to call (room for 48)" in out
+    assert f"published: {tmp_path}/night/" in out
+    manifest = json.loads((tmp_path / "night" / "manifest.json").read_text())
+    assert manifest["as_of"] == NIGHT
+    assert manifest["totals"]["rows_in"] == 313
+
+
+def test_too_many_rejects_are_told_by_the_exit_code(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
+    arguments = (sample, "--output", tmp_path / "night", "--as-of", NIGHT, "--set")
+    assert run_score(*arguments, "ingest.max_rejected=0.02")[0] == 3
+    assert (tmp_path / "night" / "manifest.json").is_file()  # done all the same
+    assert run_score(*arguments, "ingest.max_rejected=0.0288")[0] == 0  # 9 of 313 is 2.875%
+    assert run_score(sample, "--dry-run", "--set", "ingest.max_rejected=0.02")[0] == 3
+
+
+def test_a_night_of_rejects_alone_is_done_and_told(
+    run_score: Callable[..., Any], write_lines: Callable[..., Path], tmp_path: Path
+) -> None:
+    code, out, _ = run_score(write_lines("a.jsonl", [{"text": ""}]), "--output", tmp_path / "night")
+    assert code == 3
+    assert "1 rows in: 0 scored, 1 rejected (1 empty_text)" in out
+
+
+def test_a_weight_without_a_factor_is_mentioned(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
+    _, out, _ = run_score(sample / "social.tsv", "--output", tmp_path / "night", "--set", "rank.weights.charm=1")
+    assert "note: the model has nothing for the weights charm; they count for nothing" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere.csv", "--dry-run"], "score.py: there is no file 'nowhere.csv'; give a name ending in .csv, .tsv, "),
+        (["data/sample", "--dry-run", "--set", "rank.agent=6"], "score.py: unknown setting 'rank.agent'; did you mean 'agents'?\n"),
+        (["data/sample", "--dry-run", "--set", "rank.agents=0"], "score.py: setting 'rank.agents': input should be greater than or equal to 1; got 0\n"),
+        (["data/sample", "--dry-run", "--config", "configs/none.yaml"], f"score.py: there is no file {ROOT}/configs/none.yaml; give the path"),
+        (["data/sample", "--dry-run", "--as-of", "tonight"], "score.py: --as-of takes an ISO 8601 moment such as 2026-11-21T06:00:00Z; got 'tonight'\n"),
+        (["Makefile", "--dry-run"], "score.py: 'Makefile' cannot be read: its suffix is not known; give a name ending in .csv"),
+        (["data/sample/nothing*.csv", "--dry-run"], "score.py: nothing matches 'data/sample/nothing*.csv'; check the folder and quote the pattern for the shell\n"),
+        (["data/sample", "--trace", "Z-1"], "score.py: no accepted row has the id 'Z-1'; a rejected row is traced by its place, "),
+        (["data/sample", "--output", "data/starter"], "score.py: --output data/starter holds other files and no manifest.json; give a folder of its own\n"),
+        (["data/sample", "--output", "README.md"], "score.py: --output README.md is a file; give a folder that is new or holds an earlier night\n"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_said_in_one_sentence(
+    run_score: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    code, out, errors = run_score(*arguments)
+    assert (code, out) == (2, "")
+    assert errors.startswith(sentence)
+    assert errors.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_read_stops_the_night(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
+    (tmp_path / "zzz.csv").write_bytes(b"")
+    code, _, errors = run_score(sample / "survey.csv", tmp_path / "zzz.csv", "--output", tmp_path / "night")
+    assert code == 2
+    assert errors.startswith(f"score.py: {tmp_path}/zzz.csv: empty_file: ")
+    assert not (tmp_path / "night").exists()
+
+
+def test_a_model_that_is_not_there(capsys: pytest.CaptureFixture[str], sample: Path, tmp_path: Path) -> None:
+    code = score.main([str(sample), "--output", str(tmp_path / "night"), "--model", str(tmp_path / "no_model")])
+    assert code == 2
+    assert capsys.readouterr().err == (
+        f"score.py: {tmp_path}/no_model is not a model: model.json is missing; give the folder that training wrote\n"
+    )
+    assert not (tmp_path / "night").exists()
+
+
+def test_an_output_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        score.main(["data/sample"])
+    assert caught.value.code == 2
+    assert "--output DIR is needed (or --dry-run, or --trace ID)" in capsys.readouterr().err
+
+
+def test_enqueue_puts_the_list_into_the_desk_once(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
+    arguments = (sample, "--output", tmp_path / "night", "--as-of", NIGHT, "--enqueue")
+    assert "desk: 48 cases opened, 0 updated, 0 unchanged" in run_score(*arguments)[1]
+    assert "desk: 0 cases opened, 0 updated, 48 unchanged" in run_score(*arguments)[1]
+    store = Store.open(f"sqlite:///{tmp_path}/amends.db")
+    listed = pq.read_table(tmp_path / "night" / "escalations.parquet").to_pylist()
+    assert len(listed) == 48
+    store.close()
+
+
+def test_a_champion_from_the_registry_scores(
+    capsys: pytest.CaptureFixture[str], registry: Any, sample: Path, tmp_path: Path
+) -> None:
+    uri = f"tracking.uri={registry.config.tracking.uri}"
+    assert score.main([str(sample), "--output", str(tmp_path / "night"), "--set", uri]) == 0
+    version = json.loads((tmp_path / "night" / "manifest.json").read_text())["model_version"]
+    assert f"model {version}" in capsys.readouterr().out
+    assert set(pq.read_table(tmp_path / "night" / "scored.parquet").column("model_version").to_pylist()) == {version}
+
+
+# ---- dry run ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_counts(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
+    code, out, errors = run_score(sample, "--dry-run")
+    assert (code, errors) == (0, "")
+    lines = [line.removeprefix(f"{sample}/") for line in out.splitlines()]
+    assert lines == [
+        "social.tsv: 54 rows, 52 good, 2 rejected (1 bad_created_at, 1 bad_encoding)",
+        "survey.csv: 146 rows, 142 good, 4 rejected (1 bad_nps, 1 bad_value, 1 empty_text, 1 malformed_record)",
+        "tickets.jsonl: 113 rows, 110 good, 3 rejected (1 duplicate_id, 1 malformed_record, 1 missing_text)",
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_names_what_it_passed_over(run_score: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("text\nhello\n")
+    (tmp_path / "in" / "notes.txt").write_text("x")
+    _, out, _ = run_score(tmp_path / "in", "--dry-run")
+    assert out.splitlines()[-1] == f"{tmp_path}/in/notes.txt: ignored, no feedback file"
+
+
+def test_a_dry_run_shows_how_a_mapping_would_do(run_score: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Comment\nhello\n")
+    code, _, errors = run_score(tmp_path / "a.csv", "--dry-run")
+    assert code == 2
+    assert errors.startswith(f"score.py: {tmp_path}/a.csv: missing_column: ")
+    assert run_score(tmp_path / "a.csv", "--dry-run", "--set", "ingest.columns.text=Comment")[0] == 0
+
+
+def test_a_dry_run_loads_no_model(sample: Path, tmp_path: Path) -> None:
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['score.py', {str(sample)!r}, '--dry-run']\n"
+        "try:\n"
+        f"    runpy.run_path({str(ROOT / 'score.py')!r}, run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    heavy = {'torch', 'mlflow', 'sklearn', 'scipy', 'safetensors', 'pandas', 'matplotlib', 'sqlalchemy'}\n"
+        "    print('LOADED', sorted(heavy & set(sys.modules)), end.code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": ""}, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("LOADED [] 0\n")
+
+
+# ---- trace ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_trace_of_an_accepted_row(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
+    code, out, errors = run_score(sample, "--trace", "S-204416", "--as-of", NIGHT)
+    assert (code, errors) == (0, "")
+    assert out.startswith(f"read       {sample}/survey.csv, record 1, row ")
+    for station in ("validated", "masked", "prepared", "tokens", "predicted", "context", "ranked", "reviewed"):
+        assert f"\n{station} " in out
+    assert not (tmp_path / "amends.db").exists()
+
+
+def test_the_trace_of_a_rejected_row(
+    run_score: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(ROOT)
+    code, out, _ = run_score("data/sample", "--trace", "data/sample/social.tsv:11")
+    assert code == 0
+    assert out.splitlines()[1].startswith("validated  rejected: bad_encoding; ")
+    assert not list(tmp_path.glob("*.db"))
+
+
+# ---- train.py ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--config", "configs/none.yaml"], f"train.py: there is no file {ROOT}/configs/none.yaml; give the path of a YAML file such as configs/default.yaml\n"),
+        (["--set", "model.epoch=3"], "train.py: unknown setting 'model.epoch'; did you mean 'epochs'?\n"),
+        (["--set", "model.family=forest"], "train.py: model.family must be one of linear; got 'forest'\n"),
+        (["--set", "labels=configs/none.yaml"], f"train.py: there is no file {ROOT}/configs/none.yaml; give the path"),
+        (["--set", "data.sources=[{path: data/nowhere/*.csv}]"], "train.py: nothing matches "),
+        (["--set", "data.split.by=client"], "train.py: data.split.by must be one of source, id, text, "),
+    ],
+)  # fmt: skip
+def test_a_training_that_cannot_be_stops_with_one_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    assert train.main([*arguments, "--set", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (last,) = captured.err.splitlines(keepends=True)[-1:]
+    assert last.startswith(sentence)
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_training_without_enough_labels_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], write_lines: Callable[..., Path], tmp_path: Path
+) -> None:
+    rows = [{"text": f"text number {place} about {word}", "sentiment": "negative"} for place, word in enumerate(["tea"] * 60)]
+    path = write_lines("a.jsonl", rows)
+    labels = "labels={heads: {sentiment: {kind: nominal, labels: [negative, positive]}}}"
+    source = f"data.sources=[{{path: {path}}}]"
+    code = train.main(["--set", labels, "--set", source, "--set", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"])
+    assert code == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("train.py: head 'sentiment': label 'positive' stands on fewer than 2 training rows (")
+
+
+def test_settings_of_the_environment_reach_the_scripts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
+    assert load().tracking.uri == f"sqlite:///{tmp_path}/other.db"
+
+
+# ---- serve.py ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--demo", "--host", "0.0.0.0"], "serve.py: --demo has no passwords, so it is served on this machine alone; got --host 0.0.0.0\n"),
+        (["--port", "70000"], "serve.py: --port takes a number from 0 to 65535; got 70000\n"),
+        (["--port", "0", "--set", "rank.agent=6"], "serve.py: unknown setting 'rank.agent'; did you mean 'agents'?\n"),
+        (["--port", "0", "--config", "configs/none.yaml"], f"serve.py: there is no file {ROOT}/configs/none.yaml; give the path"),
+    ],
+)  # fmt: skip
+def test_a_desk_that_cannot_be_opened_says_why(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    assert serve.main(arguments) == 2
+    assert capsys.readouterr().err.startswith(sentence)
