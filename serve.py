@@ -29,11 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     from pipeline.config import ConfigError, load
 
-    try:
-        return serve(options, load(options.config, options.set), listener)
-    except ConfigError as error:
-        print(f"serve.py: {error}", file=sys.stderr)
-        return 2
+    with listener:
+        try:
+            return serve(options, load(options.config, options.set), listener)
+        except ConfigError as error:
+            print(f"serve.py: {error}", file=sys.stderr)
+            return 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,13 +53,13 @@ def parser() -> argparse.ArgumentParser:
 
 def listen(host: str, port: int, *, demo: bool) -> socket.socket:
     """Return a socket that listens; raise ValueError with one sentence where that cannot be."""
+    if not 0 <= port <= 65535:
+        raise ValueError(f"--port takes a number from 0 to 65535; got {port}")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         if demo and not ipaddress.ip_address(address[0]).is_loopback:
             raise ValueError(f"--demo has no passwords, so it is served on this machine alone; got --host {host}")
         return socket.create_server(address, family=family)
-    except OverflowError:
-        raise ValueError(f"--port takes a number from 0 to 65535; got {port}") from None
     except OSError as error:
         raise ValueError(f"cannot listen on {host}, port {port}: {error.strerror}; try another --port") from None
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from .ranking import Ranking
 from .scoring import RECORD, score
 from .triage import TriageModel
@@ -41,15 +43,19 @@ class TriagePyfunc:
         as_of = (params or {}).get("as_of")
         now = datetime.fromisoformat(as_of) if as_of else datetime.now(UTC)
         now = now if now.tzinfo else now.replace(tzinfo=UTC)
-        # MLflow hands a missing string over as NaN, and pandas a missing number: both are None to us.
+        # MLflow and pandas have several ways to say that a cell is missing; we have None.
         records = {
-            name: [None if value != value or value is None else value for value in model_input[name].tolist()]
-            for name in RECORD
-            if name in model_input.columns
+            name: [None if missing else value for value, missing in zip(column, column.isna(), strict=True)]
+            for name, column in model_input.items()
+            if name in RECORD
         }
         records["text"] = [str(text) if text is not None else "" for text in records["text"]]
-        scored: pd.DataFrame = score(self.model, records, Ranking.from_settings(self.model.ranking), now).to_pandas()
-        return scored
+        scored = score(self.model, records, Ranking.from_settings(self.model.ranking), now)
+        frame: pd.DataFrame = scored.to_pandas()
+        for column in scored.schema:
+            if pa.types.is_list(column.type):  # pandas would hold arrays, which neither JSON nor MLflow take for lists
+                frame[column.name] = scored.column(column.name).to_pylist()
+        return frame
 
 
 def _load_pyfunc(path: str) -> TriagePyfunc:

@@ -11,6 +11,11 @@ from typing import Any
 
 KINDS = ("nominal", "ordinal", "binary", "multilabel")
 
+# Columns that mean something else: of the record (see `pipeline.feedback.record`) and of what scoring returns.
+RESERVED = {
+    "source", "record", "id", "text", "created_at", "channel", "lang", "industry", "customer_id", "customer_value",
+    "reach", "nps", "rating", "split", "priority", "reasons", "review", "review_reason", "model_version", "scored_at",
+}  # fmt: skip
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _DERIVE = re.compile(r"\s*([a-z_]+)\s*(<=|>=|==|<|>)\s*(-?\d+(?:\.\d+)?)\s*")
 _OPERATORS = {
@@ -50,7 +55,8 @@ class Derivation:
         return bool(_OPERATORS[self.comparison](value, self.threshold))
 
     def __str__(self) -> str:
-        return f"{self.column} {self.comparison} {self.threshold:g}"
+        number = int(self.threshold) if self.threshold.is_integer() else self.threshold
+        return f"{self.column} {self.comparison} {number}"
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Head:
         """Refuse a head that no family could learn."""
         if not _NAME.fullmatch(self.name):
             raise SchemaError(f"a head's name is lower case letters, digits and _; got {self.name!r}")
+        if self.name in RESERVED:
+            raise SchemaError(f"a head may not be called {self.name!r}: that column means something else; rename it")
         if self.kind not in KINDS:
             hint = difflib.get_close_matches(self.kind, KINDS, 1)
             tail = f"; did you mean {hint[0]!r}?" if hint else ""
@@ -186,13 +194,16 @@ def _head(name: str, entry: object) -> Head:
             tail = f"; did you mean {hint[0]!r}?" if hint else ""
             raise SchemaError(f"head {name!r}: unknown key {key!r}; known are {', '.join(known)}{tail}")
     labels = entry.get("labels") or ()
-    if isinstance(labels, str) or not all(isinstance(label, str) and label for label in labels):
+    if not isinstance(labels, list | tuple) or not all(isinstance(label, str) and label for label in labels):
         raise SchemaError(f"head {name!r}: labels must be a list of names (quote yes, no and numbers); got {labels!r}")
+    definitions = entry.get("definitions") or {}
+    if not isinstance(definitions, Mapping):
+        raise SchemaError(f"head {name!r}: definitions must be a mapping of label to sentence; got {definitions!r}")
     derive = entry.get("derive")
     return Head(
         name=name,
         kind=str(entry.get("kind")),
         labels=tuple(labels),
         derive=Derivation.parse(str(derive)) if derive else None,
-        definitions=dict(entry.get("definitions") or {}),
+        definitions=dict(definitions),
     )

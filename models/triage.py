@@ -152,6 +152,9 @@ class TriageModel:
                 f"{folder} has artefact format {contents.get('format')!r}; this code reads format {FORMAT}; "
                 "use the code that the artefact carries, or train again"
             )
+        for key in ("family", "calibrations", "ranking", "lineage", "checksums"):
+            if key not in contents:
+                raise ArtefactError(f"{folder / 'model.json'} lacks the key {key!r}; fetch the model again")
         for name, expected in contents["checksums"].items():
             if not (folder / name).is_file() or _sha256(folder / name) != expected:
                 raise ArtefactError(f"{folder / name} is missing or was changed after training; fetch the model again")

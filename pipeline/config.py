@@ -26,7 +26,7 @@ class ConfigError(ValueError):
 class Section(BaseModel):
     """A group of settings; an unknown key is an error, and nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
 
 class Source(Section):
@@ -215,8 +215,8 @@ def load(path: str | Path = DEFAULT, overrides: Iterable[str] = ()) -> Config:
     for override in overrides:
         _lay_over(data, override)
     for variable, section, key in (("MLFLOW_TRACKING_URI", "tracking", "uri"), ("AMENDS_STORE_URL", "store", "url")):
-        if os.environ.get(variable):
-            data.setdefault(section, {})[key] = os.environ[variable]
+        if os.environ.get(variable) and isinstance(data.setdefault(section, {}), dict):
+            data[section][key] = os.environ[variable]
     try:
         return Config.model_validate(data)
     except ValidationError as error:

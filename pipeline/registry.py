@@ -16,16 +16,17 @@ import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pyarrow as pa
 import yaml
 
+from models.ranking import Ranking
+from models.scoring import score
 from models.triage import ArtefactError, TriageModel
 from pipeline.config import ROOT, Config, ConfigError, resolve
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MODELS = ROOT / "models"
 DATA = "triage"  # folder of the model's data inside the artefact
@@ -121,8 +122,11 @@ def fetch(model: str, config: Config) -> TriageModel:
 def _open(folder: Path) -> TriageModel:
     if not (folder / "MLmodel").is_file():
         return TriageModel.load(folder)
-    flavour = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]["python_function"]
-    package = str(flavour["loader_module"]).split(".", maxsplit=1)[0]
+    try:
+        flavour = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]["python_function"]
+        package = str(flavour["loader_module"]).split(".", maxsplit=1)[0]
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise ArtefactError(f"{folder / 'MLmodel'} is damaged ({error!r}); fetch the model again") from error
     if not package.startswith(PREFIX):
         raise ArtefactError(f"{folder} was not logged by Amends: its loader is {package!r}; give a model of ours")
     loaded = _package(package, folder / str(flavour.get("code", "code")) / package)
@@ -164,31 +168,45 @@ def _log_model(config: Config, folder: Path, example: Mapping[str, Any]) -> str:
     import mlflow
     import pandas as pd
 
-    frame = pd.DataFrame([dict(example)])
+    model = TriageModel.load(folder)
+    columns = {name: [value] for name, value in example.items()}
+    scored = score(model, columns, Ranking.from_settings(model.ranking), datetime.now(UTC))
     with _self_contained() as package:
-        loader = importlib.import_module(f"{package.name}.pyfunc")
-        output = loader.TriagePyfunc(loader.TriageModel.load(folder)).predict(frame)
         info = mlflow.pyfunc.log_model(
             name="model",
             loader_module=f"{package.name}.pyfunc",
             data_path=str(folder),
             code_paths=[str(package)],
-            signature=_signature(frame, output),
-            input_example=frame,
+            signature=_signature(example, scored.schema),
+            input_example=pd.DataFrame(columns),
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
             registered_model_name=config.tracking.model_name,
         )
     return str(info.registered_model_version)
 
 
-def _signature(frame: pd.DataFrame, output: pd.DataFrame) -> Any:
+def _signature(example: Mapping[str, Any], scored: pa.Schema) -> Any:
     """Return the signature of the model: of the input, only ``text`` is required."""
-    from mlflow.models import infer_signature
-    from mlflow.types import ColSpec, Schema
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-    inferred = infer_signature(frame, output, params={"as_of": ""})
-    inferred.inputs = Schema([ColSpec(column.type, column.name, column.name == "text") for column in inferred.inputs])
-    return inferred
+    kinds = {name: "string" if isinstance(value, str) else "double" for name, value in example.items()}
+    return ModelSignature(
+        inputs=Schema([ColSpec(kind, name, name == "text") for name, kind in kinds.items()]),
+        outputs=Schema([ColSpec(_kind(column.type), column.name, False) for column in scored]),
+        params=ParamSchema([ParamSpec("as_of", "string", "")]),
+    )
+
+
+def _kind(arrow: pa.DataType) -> Any:
+    """Return the MLflow type of an Arrow one."""
+    from mlflow.types.schema import Array, Object, Property
+
+    if pa.types.is_list(arrow):
+        return Array(_kind(arrow.value_type))
+    if pa.types.is_struct(arrow):
+        return Object([Property(field.name, _kind(field.type)) for field in arrow])
+    return {pa.float32(): "float", pa.float64(): "double", pa.bool_(): "boolean"}.get(arrow, "string")
 
 
 @contextmanager

@@ -133,7 +133,7 @@ def test_a_weight_without_a_factor_is_mentioned(run_score: Callable[..., Any], s
         (["Makefile", "--dry-run"], "score.py: 'Makefile' cannot be read: its suffix is not known; give a name ending in .csv"),
         (["data/sample/nothing*.csv", "--dry-run"], "score.py: nothing matches 'data/sample/nothing*.csv'; check the folder and quote the pattern for the shell\n"),
         (["data/sample", "--trace", "Z-1"], "score.py: no accepted row has the id 'Z-1'; a rejected row is traced by its place, "),
-        (["data/sample", "--output", "data/starter"], "score.py: --output data/starter holds other files and no manifest.json; give a folder of its own\n"),
+        (["data/sample", "--output", "data/starter"], "score.py: --output data/starter holds other files and no manifest.json of a night; give a folder of its own\n"),
         (["data/sample", "--output", "README.md"], "score.py: --output README.md is a file; give a folder that is new or holds an earlier night\n"),
     ],
 )  # fmt: skip
@@ -229,7 +229,7 @@ def test_a_dry_run_loads_no_model(sample: Path, tmp_path: Path) -> None:
         "try:\n"
         f"    runpy.run_path({str(ROOT / 'score.py')!r}, run_name='__main__')\n"
         "except SystemExit as end:\n"
-        "    heavy = {'torch', 'mlflow', 'sklearn', 'scipy', 'safetensors', 'pandas', 'matplotlib', 'sqlalchemy'}\n"
+        "    heavy = {'torch', 'mlflow', 'sklearn', 'scipy', 'safetensors', 'matplotlib', 'sqlalchemy'}\n"
         "    print('LOADED', sorted(heavy & set(sys.modules)), end.code)\n"
     )
     done = subprocess.run(

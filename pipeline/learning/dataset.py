@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,8 +101,7 @@ def _read(
 
 
 def _name(path: Path) -> str:
-    root = resolve(".")
-    return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+    return os.path.relpath(path, resolve("."))
 
 
 def _sha256(path: Path) -> str:

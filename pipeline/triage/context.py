@@ -11,6 +11,7 @@ from models.scoring import Context, count_earlier
 
 Doubles = NDArray[np.float64]
 _NAMELESS = -1
+_MICRO = 1_000_000
 _UNDATED = np.iinfo(np.int64).min
 _PARTS = 32  # customers are counted in so many parts, so that sorting them never takes memory for all at once
 _SHIFT = 44  # keeps exponent and 8 bits of a double: values within 0.4% share a bin
@@ -22,7 +23,7 @@ class DumpContext:
     def __init__(self, window_days: float) -> None:
         self._window_days = window_days
         self._customers: list[NDArray[np.int64]] = []
-        self._seconds: list[NDArray[np.int64]] = []
+        self._moments: list[NDArray[np.int64]] = []  # microseconds since 1970
         self._values = np.zeros(1 << (63 - _SHIFT), np.int64)
         self._earlier = np.zeros(0, np.uint8)
         self._below = np.zeros(0)
@@ -33,18 +34,21 @@ class DumpContext:
         codes = [_NAMELESS if customer is None else hash(customer) & 0x7FFFFFFFFFFFFFFF for customer in customers]
         self._customers.append(np.array(codes, np.int64))
         seconds = all_seconds(rows.column("created_at").to_pylist())
-        self._seconds.append(np.where(np.isnan(seconds), _UNDATED, np.nan_to_num(seconds)).astype(np.int64))
+        moments = np.rint(np.nan_to_num(seconds) * _MICRO).astype(np.int64)
+        self._moments.append(np.where(np.isnan(seconds), _UNDATED, moments))
         values = _doubles(rows, "customer_value")
         np.add.at(self._values, _bins(values[~np.isnan(values)]), 1)
 
     def close(self) -> None:
         """Count; `of` may be asked from now on."""
-        customers, seconds = np.concatenate(self._customers), np.concatenate(self._seconds)
-        self._customers, self._seconds = [], []
+        customers, moments = (
+            np.concatenate([np.zeros(0, np.int64), *parts]) for parts in (self._customers, self._moments)
+        )
+        self._customers, self._moments = [], []
         self._earlier = np.zeros(len(customers), np.uint8)
         for part in range(_PARTS):
-            rows = np.flatnonzero((customers % _PARTS == part) & (customers != _NAMELESS) & (seconds != _UNDATED))
-            count = count_earlier(customers[rows], seconds[rows].astype(np.float64), self._window_days)
+            rows = np.flatnonzero((customers % _PARTS == part) & (customers != _NAMELESS) & (moments != _UNDATED))
+            count = count_earlier(customers[rows], moments[rows] / _MICRO, self._window_days)
             self._earlier[rows] = np.minimum(count, 255)
         before = np.cumsum(self._values) - self._values
         self._below = (before + self._values / 2) / max(int(self._values.sum()), 1)

@@ -55,8 +55,16 @@ def check(output: Path) -> None:
     """Refuse an `output` that holds anything but an earlier night."""
     if output.exists() and not output.is_dir():
         raise OutputError(f"--output {output} is a file; give a folder that is new or holds an earlier night")
-    if output.is_dir() and any(output.iterdir()) and not (output / MANIFEST).is_file():
-        raise OutputError(f"--output {output} holds other files and no {MANIFEST}; give a folder of its own")
+    if output.is_dir() and any(output.iterdir()) and not _is_night(output / MANIFEST):
+        raise OutputError(f"--output {output} holds other files and no {MANIFEST} of a night; give a folder of its own")
+
+
+def _is_night(manifest: Path) -> bool:
+    try:
+        contents = json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(contents, dict) and {"totals", "model_version", "escalations"} <= contents.keys()
 
 
 def _sync(folder: Path) -> None:

@@ -21,7 +21,7 @@ import pytest
 from models.pyfunc import TriagePyfunc
 from models.schema import Schema
 from models.triage import TriageModel
-from pipeline.config import Config
+from pipeline.config import Config, load
 from pipeline.feedback.reading import read_feedback
 from pipeline.feedback.record import FileRefused, InputError
 from pipeline.feedback.sources import discover
@@ -98,7 +98,7 @@ def test_the_manifest_says_what_was_done_with_what(sampled: Any, sample: Path, m
     assert {Path(file["path"]).name: file["size"] for file in manifest["files"]} == sizes
     assert all(len(file["sha256"]) == 64 for file in manifest["files"])
     assert manifest["model_version"] == model.version
-    assert manifest["config"] == Config.model_validate(Config().model_dump()).digest()
+    assert manifest["config"] == load().digest()
     assert manifest["as_of"] == "2026-11-21T06:00:00Z"
     assert datetime.fromisoformat(manifest["started"]) <= datetime.fromisoformat(manifest["finished"])
     assert manifest["escalations"] == sampled.table("escalations").num_rows
@@ -367,7 +367,7 @@ def test_what_is_somebody_elses_is_never_touched(sample: Path, tmp_path: Path, r
     file.write_text("mine")
     with pytest.raises(OutputError) as caught:
         run_night(sample, into=folder)
-    assert str(caught.value) == f"--output {folder} holds other files and no manifest.json; give a folder of its own"
+    assert str(caught.value) == f"--output {folder} holds other files and no manifest.json of a night; give a folder of its own"
     with pytest.raises(OutputError) as caught:
         run_night(sample, into=file)
     assert str(caught.value) == f"--output {file} is a file; give a folder that is new or holds an earlier night"
