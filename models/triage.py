@@ -155,12 +155,18 @@ class TriageModel:
         for key in ("family", "calibrations", "ranking", "lineage", "checksums"):
             if key not in contents:
                 raise ArtefactError(f"{folder / 'model.json'} lacks the key {key!r}; fetch the model again")
+        unchecked = {path.name for path in folder.iterdir()} - {"model.json", "card.md", *contents["checksums"]}
+        if unchecked:
+            raise ArtefactError(f"{folder / min(unchecked)} has no checksum in model.json; fetch the model again")
         for name, expected in contents["checksums"].items():
             if not (folder / name).is_file() or _sha256(folder / name) != expected:
                 raise ArtefactError(f"{folder / name} is missing or was changed after training; fetch the model again")
         if contents["family"] not in FAMILIES:
             raise ArtefactError(f"{folder}: unknown family {contents['family']!r}; known are {', '.join(FAMILIES)}")
         schema = Schema.from_json(_read_json(folder / "schema.json"))
+        uncalibrated = [name for name in schema.names if name not in contents["calibrations"]]
+        if uncalibrated:
+            raise ArtefactError(f"{folder} has no calibration of head {uncalibrated[0]!r}; fetch the model again")
         return cls(
             schema=schema,
             family=FAMILIES[contents["family"]].load(folder, schema),

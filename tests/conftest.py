@@ -1,4 +1,4 @@
-"""Tiny real things that many tests share: a corpus, a trained model and its folder, settings that point at nowhere else.
+"""Tiny real things that many tests share: a corpus, a trained model and its folder, settings of their own stores.
 
 Tests must not change what a session fixture holds.
 """
@@ -112,7 +112,11 @@ def registry(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Re
     """Return a real store (SQLite, local artefacts): the recipe trained version 1, version 2 was logged after it."""
     folder = tmp_path_factory.mktemp("registry")
     data = folder / "feedback.jsonl"
-    lines = [line for part in sorted((ROOT / "data" / "starter").glob("*.jsonl")) for line in part.read_text("utf-8").splitlines()]
+    lines = [
+        line
+        for part in sorted((ROOT / "data" / "starter").glob("*.jsonl"))
+        for line in part.read_text("utf-8").splitlines()
+    ]
     data.write_text("\n".join(lines[::6]) + "\n", encoding="utf-8")
     config = Config.model_validate(
         {

@@ -43,16 +43,18 @@ def run_score(
 
     def run_(*arguments: object) -> tuple[int, str, str]:
         stores = [
-            "--set", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db",
-            "--set", f"store.url=sqlite:///{tmp_path}/amends.db",
-        ]  # fmt: skip
+            "--set",
+            f"tracking.uri=sqlite:///{tmp_path}/mlflow.db",
+            "--set",
+            f"store.url=sqlite:///{tmp_path}/amends.db",
+        ]
         code = score.main([*map(str, arguments), "--model", str(model_folder), *stores])
         return code, *capsys.readouterr()
 
     return run_
 
 
-# ---- help -------------------------------------------------------------------------------------------------------------
+# ---- help ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["train", "score", "serve"])
@@ -82,12 +84,12 @@ def test_every_command_in_the_makefile_is_one_that_the_scripts_know(capsys: pyte
     for name, arguments in commands:
         words = shlex.split(re.sub(r"\$\((\w+)\)", "1", arguments))
         if name == "train":
-            assert set(word for word in words if word.startswith("--")) <= {"--config", "--set", "--promote"}
+            assert {word for word in words if word.startswith("--")} <= {"--config", "--set", "--promote"}
         else:
             {"score": score, "serve": serve}[name].parser().parse_args(words)  # exits where an option is unknown
 
 
-# ---- score.py ---------------------------------------------------------------------------------------------------------
+# ---- score.py --------------------------------------------------------------------------------------------------------
 
 
 def test_a_night(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
@@ -101,7 +103,9 @@ def test_a_night(run_score: Callable[..., Any], sample: Path, tmp_path: Path) ->
     assert manifest["totals"]["rows_in"] == 313
 
 
-def test_too_many_rejects_are_told_by_the_exit_code(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
+def test_too_many_rejects_are_told_by_the_exit_code(
+    run_score: Callable[..., Any], sample: Path, tmp_path: Path
+) -> None:
     arguments = (sample, "--output", tmp_path / "night", "--as-of", NIGHT, "--set")
     assert run_score(*arguments, "ingest.max_rejected=0.02")[0] == 3
     assert (tmp_path / "night" / "manifest.json").is_file()  # done all the same
@@ -126,17 +130,44 @@ def test_a_weight_without_a_factor_is_mentioned(run_score: Callable[..., Any], s
     ("arguments", "sentence"),
     [
         (["nowhere.csv", "--dry-run"], "score.py: there is no file 'nowhere.csv'; give a name ending in .csv, .tsv, "),
-        (["data/sample", "--dry-run", "--set", "rank.agent=6"], "score.py: unknown setting 'rank.agent'; did you mean 'agents'?\n"),
-        (["data/sample", "--dry-run", "--set", "rank.agents=0"], "score.py: setting 'rank.agents': input should be greater than or equal to 1; got 0\n"),
-        (["data/sample", "--dry-run", "--config", "configs/none.yaml"], f"score.py: there is no file {ROOT}/configs/none.yaml; give the path"),
-        (["data/sample", "--dry-run", "--as-of", "tonight"], "score.py: --as-of takes an ISO 8601 moment such as 2026-11-21T06:00:00Z; got 'tonight'\n"),
-        (["Makefile", "--dry-run"], "score.py: 'Makefile' cannot be read: its suffix is not known; give a name ending in .csv"),
-        (["data/sample/nothing*.csv", "--dry-run"], "score.py: nothing matches 'data/sample/nothing*.csv'; check the folder and quote the pattern for the shell\n"),
-        (["data/sample", "--trace", "Z-1"], "score.py: no accepted row has the id 'Z-1'; a rejected row is traced by its place, "),
-        (["data/sample", "--output", "data/starter"], "score.py: --output data/starter holds other files and no manifest.json of a night; give a folder of its own\n"),
-        (["data/sample", "--output", "README.md"], "score.py: --output README.md is a file; give a folder that is new or holds an earlier night\n"),
+        (
+            ["data/sample", "--dry-run", "--set", "rank.agent=6"],
+            "score.py: unknown setting 'rank.agent'; did you mean 'agents'?\n",
+        ),
+        (
+            ["data/sample", "--dry-run", "--set", "rank.agents=0"],
+            "score.py: setting 'rank.agents': input should be greater than or equal to 1; got 0\n",
+        ),
+        (
+            ["data/sample", "--dry-run", "--config", "configs/none.yaml"],
+            f"score.py: there is no file {ROOT}/configs/none.yaml; give the path",
+        ),
+        (
+            ["data/sample", "--dry-run", "--as-of", "tonight"],
+            "score.py: --as-of takes an ISO 8601 moment such as 2026-11-21T06:00:00Z; got 'tonight'\n",
+        ),
+        (
+            ["Makefile", "--dry-run"],
+            "score.py: 'Makefile' cannot be read: its suffix is not known; give a name ending in .csv",
+        ),
+        (
+            ["data/sample/nothing*.csv", "--dry-run"],
+            "score.py: nothing matches 'data/sample/nothing*.csv'; check the folder and quote the pattern for ",
+        ),
+        (
+            ["data/sample", "--trace", "Z-1"],
+            "score.py: no accepted row has the id 'Z-1'; a rejected row is traced by its place, ",
+        ),
+        (
+            ["data/sample", "--output", "data/starter"],
+            "score.py: --output data/starter holds other files and no manifest.json of a night; give a folder of ",
+        ),
+        (
+            ["data/sample", "--output", "README.md"],
+            "score.py: --output README.md is a file; give a folder that is new or holds an earlier night\n",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_done_is_said_in_one_sentence(
     run_score: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
 ) -> None:
@@ -147,7 +178,9 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     assert errors.count("\n") == 1
 
 
-def test_a_file_that_cannot_be_read_stops_the_night(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_stops_the_night(
+    run_score: Callable[..., Any], sample: Path, tmp_path: Path
+) -> None:
     (tmp_path / "zzz.csv").write_bytes(b"")
     code, _, errors = run_score(sample / "survey.csv", tmp_path / "zzz.csv", "--output", tmp_path / "night")
     assert code == 2
@@ -191,7 +224,7 @@ def test_a_champion_from_the_registry_scores(
     assert set(pq.read_table(tmp_path / "night" / "scored.parquet").column("model_version").to_pylist()) == {version}
 
 
-# ---- dry run ----------------------------------------------------------------------------------------------------------
+# ---- dry run ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_dry_run_counts(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
@@ -233,13 +266,18 @@ def test_a_dry_run_loads_no_model(sample: Path, tmp_path: Path) -> None:
         "    print('LOADED', sorted(heavy & set(sys.modules)), end.code)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": ""}, capture_output=True, text=True, check=False
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("LOADED [] 0\n")
 
 
-# ---- trace ------------------------------------------------------------------------------------------------------------
+# ---- trace -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_trace_of_an_accepted_row(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
@@ -261,20 +299,23 @@ def test_the_trace_of_a_rejected_row(
     assert not list(tmp_path.glob("*.db"))
 
 
-# ---- train.py ---------------------------------------------------------------------------------------------------------
+# ---- train.py --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--config", "configs/none.yaml"], f"train.py: there is no file {ROOT}/configs/none.yaml; give the path of a YAML file such as configs/default.yaml\n"),
+        (
+            ["--config", "configs/none.yaml"],
+            f"train.py: there is no file {ROOT}/configs/none.yaml; give the path of a YAML file such as ",
+        ),
         (["--set", "model.epoch=3"], "train.py: unknown setting 'model.epoch'; did you mean 'epochs'?\n"),
         (["--set", "model.family=forest"], "train.py: model.family must be one of linear; got 'forest'\n"),
         (["--set", "labels=configs/none.yaml"], f"train.py: there is no file {ROOT}/configs/none.yaml; give the path"),
         (["--set", "data.sources=[{path: data/nowhere/*.csv}]"], "train.py: nothing matches "),
         (["--set", "data.split.by=client"], "train.py: data.split.by must be one of source, id, text, "),
     ],
-)  # fmt: skip
+)
 def test_a_training_that_cannot_be_stops_with_one_sentence(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], sentence: str
 ) -> None:
@@ -289,7 +330,10 @@ def test_a_training_that_cannot_be_stops_with_one_sentence(
 def test_a_training_without_enough_labels_says_what_to_do(
     capsys: pytest.CaptureFixture[str], write_lines: Callable[..., Path], tmp_path: Path
 ) -> None:
-    rows = [{"text": f"text number {place} about {word}", "sentiment": "negative"} for place, word in enumerate(["tea"] * 60)]
+    rows = [
+        {"text": f"text number {place} about {word}", "sentiment": "negative"}
+        for place, word in enumerate(["tea"] * 60)
+    ]
     path = write_lines("a.jsonl", rows)
     labels = "labels={heads: {sentiment: {kind: nominal, labels: [negative, positive]}}}"
     source = f"data.sources=[{{path: {path}}}]"
@@ -304,20 +348,32 @@ def test_settings_of_the_environment_reach_the_scripts(monkeypatch: pytest.Monke
     assert load().tracking.uri == f"sqlite:///{tmp_path}/other.db"
 
 
-# ---- serve.py ---------------------------------------------------------------------------------------------------------
+# ---- serve.py --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "demo", "sentence"),
+    [
+        ("0.0.0.0", 0, True, "--demo has no passwords, so it is served on this machine alone; got --host 0.0.0.0"),
+        ("127.0.0.1", 70_000, False, "--port takes a number from 0 to 65535; got 70000"),
+        ("127.0.0.1", -1, False, "--port takes a number from 0 to 65535; got -1"),
+    ],
+)
+def test_where_a_desk_cannot_listen(host: str, port: int, demo: bool, sentence: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        serve.listen(host, port, demo=demo).close()
+    assert str(caught.value) == sentence
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--demo", "--host", "0.0.0.0"], "serve.py: --demo has no passwords, so it is served on this machine alone; got --host 0.0.0.0\n"),
-        (["--port", "70000"], "serve.py: --port takes a number from 0 to 65535; got 70000\n"),
-        (["--port", "0", "--set", "rank.agent=6"], "serve.py: unknown setting 'rank.agent'; did you mean 'agents'?\n"),
-        (["--port", "0", "--config", "configs/none.yaml"], f"serve.py: there is no file {ROOT}/configs/none.yaml; give the path"),
+        (["--set", "rank.agent=6"], "serve.py: unknown setting 'rank.agent'; did you mean 'agents'?\n"),
+        (["--config", "configs/none.yaml"], f"serve.py: there is no file {ROOT}/configs/none.yaml; give the path"),
     ],
-)  # fmt: skip
+)
 def test_a_desk_that_cannot_be_opened_says_why(
     capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
 ) -> None:
-    assert serve.main(arguments) == 2
+    assert serve.main(["--port", "0", *arguments]) == 2
     assert capsys.readouterr().err.startswith(sentence)

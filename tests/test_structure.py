@@ -47,7 +47,7 @@ def imports(path: Path, *, lazy: bool = True) -> Iterator[str]:
     skipped = {
         id(node)
         for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        if (isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING")
         or (not lazy and isinstance(block, ast.FunctionDef))
         for node in ast.walk(block)
     }  # fmt: skip

@@ -90,8 +90,9 @@ class Linear:
         wordless = np.empty(len(texts), bool)
         for start in range(0, len(texts), CHUNK):
             features = extract(prepare_all(texts[start : start + CHUNK]), self.hashing)
-            evidence, length, _ = self._evidence(features)
-            logits[start : start + CHUNK] = evidence / length[:, None] + self.bias
+            rows, runs = self._rows(features.of_word), self._rows(features.pairs)
+            evidence = features.in_text @ (rows @ self.weights) + runs @ self.weights
+            logits[start : start + CHUNK] = evidence / self._lengths(features, rows, runs)[:, None] + self.bias
             wordless[start : start + CHUNK] = self._wordless(features)
         return logits, wordless
 
@@ -102,16 +103,16 @@ class Linear:
         neighbouring words is shared evenly between them.
         """
         features = extract(prepare_all(texts), self.hashing)
-        _, length, of_word = self._evidence(features)
-        tokens = features.tokens
-        values = (of_word @ directions.T)[features.word]
-        for size in range(2, self.hashing.word_max + 1):
-            _share_runs(features, size, self._run_rows(features, size) @ directions.T, values)
-        values /= length[tokens.text][:, None]
+        tokens, along = features.tokens, self.weights @ directions.T
+        rows = self._rows(features.of_word)
+        values = (rows @ along)[features.word]
+        for size, buckets in features.pair_buckets.items():
+            _share_runs(features, size, along[self.row_of[buckets]], values)
+        values /= self._lengths(features, rows, self._rows(features.pairs))[tokens.text][:, None]
         different = len(features.own_bucket)
         entry, place = np.unique(tokens.text * max(different, 1) + features.word, return_inverse=True)
-        total = np.zeros((len(entry), len(directions)), np.float32)
-        np.add.at(total, place, values)
+        ones = np.ones(len(place), np.float32)
+        total = csr_array((ones, (place, np.arange(len(place)))), (len(entry), len(place))) @ values
         words = token_strings(tokens, np.unique(features.word, return_index=True)[1])
         common = self.squares[self.row_of[features.own_bucket]] < COMMON
         return Attribution(entry // max(different, 1), entry % max(different, 1), total, words, common)
@@ -149,22 +150,15 @@ class Linear:
         parts = np.add.reduceat(np.append(known, 0), features.of_word.indptr[:-1])
         return np.asarray(features.in_text @ ((parts > 0) & features.is_word).astype(np.float32) == 0)
 
-    def _evidence(self, features: Features) -> tuple[Floats, Floats, Floats]:
-        """Return the unscaled logits of the texts, the lengths of the texts, the unscaled logits of each word."""
-        of_word, word_squares = self._sums(features.of_word)
-        of_pairs, pair_squares = self._sums(features.pairs)
-        evidence = features.in_text @ of_word + of_pairs
-        squares = features.in_text @ word_squares + pair_squares
-        return evidence, np.sqrt(np.maximum(squares, 1e-9)), of_word
+    def _rows(self, counts: csr_array) -> csr_array:
+        """Return `counts` of buckets as counts of rows of `weights`."""
+        rows = self.row_of[counts.indices]
+        return csr_array((counts.data, rows, counts.indptr), (counts.shape[0], len(self.weights)))
 
-    def _sums(self, counts: csr_array) -> tuple[Floats, Floats]:
-        rows = csr_array(
-            (counts.data, self.row_of[counts.indices], counts.indptr), (counts.shape[0], len(self.weights))
-        )
-        return rows @ self.weights, rows @ self.squares
-
-    def _run_rows(self, features: Features, size: int) -> Floats:
-        return self.weights[self.row_of[features.pair_buckets[size]]]
+    def _lengths(self, features: Features, rows: csr_array, runs: csr_array) -> Floats:
+        """Return the length of each text as a vector, from the rows of its words and of its runs of words."""
+        squares = features.in_text @ (rows @ self.squares) + runs @ self.squares
+        return np.asarray(np.sqrt(np.maximum(squares, 1e-9)))
 
 
 def _count(texts: Sequence[str]) -> csr_array:
@@ -178,7 +172,7 @@ def _share_runs(features: Features, size: int, values: Floats, tokens: Floats) -
     """Add `values` of the runs of `size` words to `tokens`, an even share to each word of a run."""
     first = features.pair_starts[size]
     for offset in range(size):
-        np.add.at(tokens, first + offset, values / size)
+        tokens[first + offset] += values / size  # no two runs of one size start at the same word
 
 
 def _descend(

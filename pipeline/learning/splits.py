@@ -19,6 +19,7 @@ from pipeline.config import ConfigError, Split
 
 from .dataset import Dataset
 
+SIDES = ("train", "calibration", "test")
 SIMILAR = 0.8
 PERMUTATIONS, BANDS = 128, 16
 SHINGLE = 5
@@ -46,14 +47,10 @@ def split(data: Dataset, settings: Split) -> Splits:
     keys = _keys(data, settings.by, plain)
     group = groups(keys, plain)
     share = _shares(keys, group)
-    own = np.array(data.columns["split"], object)
-    excluded: dict[str, int] = {}
-    if any(word is not None for word in own):
-        side, excluded = _own_sides(own, share, group, settings)
-    else:
-        side = np.where(share < settings.test, "test", "train").astype(object)
-        side[(share >= settings.test) & (share < settings.test + settings.calibration)] = "calibration"
-    train, calibration, test = (np.flatnonzero(side == name) for name in ("train", "calibration", "test"))
+    side = np.where(share < settings.test, "test", "train").astype(object)
+    side[(share >= settings.test) & (share < settings.test + settings.calibration)] = "calibration"
+    side, excluded = _own_sides(np.array(data.columns["split"], object), side, share, group, settings)
+    train, calibration, test = (np.flatnonzero(side == name) for name in SIDES)
     return Splits(train, calibration, test, group, excluded)
 
 
@@ -118,22 +115,24 @@ def _shares(keys: Sequence[str], group: Rows) -> NDArray[np.float64]:
 
 
 def _own_sides(
-    own: NDArray[np.object_], share: NDArray[np.float64], group: Rows, settings: Split
+    own: NDArray[np.object_], side: NDArray[np.object_], share: NDArray[np.float64], group: Rows, settings: Split
 ) -> tuple[NDArray[np.object_], dict[str, int]]:
-    """Return the sides that the source names; where it names no calibration side, that is cut from train.
+    """Return the sides that sources name for their rows; `side` by hash for the rows of sources that name none.
 
-    The source's test rows stay as they are; what would leak from them is left out of training instead.
+    Where no source names a calibration side, it is cut from the named train side. The named test rows stay as they
+    are; what would leak from them is left out of training instead.
     """
-    out = np.where(np.isin(own, ("train", "calibration", "test")), own, "other").astype(object)
-    if "calibration" not in out:
-        out[(out == "train") & (share < settings.calibration)] = "calibration"
-    tested = np.isin(group, group[out == "test"]) & np.isin(out, ("train", "calibration"))
+    said = np.array([word is not None for word in own])
+    out = np.where(said, np.where(np.isin(own, SIDES), own, "other"), side).astype(object)
+    if "calibration" not in own:
+        out[said & (out == "train") & (share < settings.calibration)] = "calibration"
+    tested = np.isin(group, group[said & (out == "test")]) & np.isin(out, ("train", "calibration"))
     excluded = {
         "other split word": int((out == "other").sum()),
         "same customer or text as a test row": int(tested.sum()),
     }
     out[tested] = "other"
-    return out, excluded
+    return out, {why: count for why, count in excluded.items() if count}
 
 
 def _hash(text: str) -> int:

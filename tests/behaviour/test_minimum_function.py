@@ -33,7 +33,9 @@ Ranked = Callable[[list[str]], list[dict[str, Any]]]
 
 
 def test_every_angry_text_outranks_every_contented_one(ranked: Ranked) -> None:
-    priorities = {row_text: row["priority"] for row_text, row in zip(URGENT + CONTENT, ranked(URGENT + CONTENT), strict=True)}
+    priorities = {
+        row_text: row["priority"] for row_text, row in zip(URGENT + CONTENT, ranked(URGENT + CONTENT), strict=True)
+    }
     for angry, content in product(URGENT, CONTENT):
         assert priorities[angry] > priorities[content] + 20, (angry, content)
 
@@ -50,12 +52,18 @@ def test_praise_is_praise(ranked: Ranked, text: str) -> None:
     ("text", "expected"),
     [
         ("I am cancelling tonight, this is the third time I ask.", {"sentiment": "negative", "urgency": "high"}),
-        ("You charged me twice again and nobody answers the phone.", {"sentiment": "negative", "complaint_type": "billing"}),
-        ("There is smoke coming out of the heater and my kids are in the room!", {"urgency": "critical", "complaint_type": "safety"}),
+        (
+            "You charged me twice again and nobody answers the phone.",
+            {"sentiment": "negative", "complaint_type": "billing"},
+        ),
+        (
+            "There is smoke coming out of the heater and my kids are in the room!",
+            {"urgency": "critical", "complaint_type": "safety"},
+        ),
         ("When do you open on Sunday?", {"sentiment": "neutral", "complaint_type": "none"}),
         ("My elderly mother has had no heating for three days.", {"sentiment": "negative", "urgency": "critical"}),
     ],
-)  # fmt: skip
+)
 def test_labels_of_plain_texts(ranked: Ranked, text: str, expected: dict[str, str]) -> None:
     (row,) = ranked([text])
     assert {name: row[name] for name in expected} == expected

@@ -49,7 +49,9 @@ def test_it_is_between_0_and_1_whatever_is_known(name: str, rows: list[tuple[flo
 
 @pytest.mark.parametrize("name", FACT_FACTORS)
 @given(rows=st.lists(row, min_size=1, max_size=6), data=st.data())
-def test_it_looks_at_each_row_alone_and_always_alike(name: str, rows: list[tuple[float, ...]], data: st.DataObject) -> None:
+def test_it_looks_at_each_row_alone_and_always_alike(
+    name: str, rows: list[tuple[float, ...]], data: st.DataObject
+) -> None:
     order = data.draw(st.permutations(range(len(rows))))
     level = priority(name, facts(rows))
     assert priority(name, facts(rows)).tolist() == level.tolist()

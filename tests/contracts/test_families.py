@@ -34,7 +34,11 @@ FRESH = ["awful again, cancel now", "lovely people", "it is what it is", "", "�
 def feedback(rows: int = 240) -> tuple[list[str], dict[str, list[list[str] | None]]]:
     """Return texts whose words give their labels away; of each head some rows carry none."""
     random = np.random.default_rng(11)
-    words = {"bad": ["awful", "broken", "rude"], "fine": ["okay", "average", "usual"], "good": ["lovely", "great", "kind"]}
+    words = {
+        "bad": ["awful", "broken", "rude"],
+        "fine": ["okay", "average", "usual"],
+        "good": ["lovely", "great", "kind"],
+    }
     texts, labels = [], []
     for row in range(rows):
         mood = ("bad", "fine", "good")[row % 3]
@@ -89,7 +93,10 @@ def test_a_text_is_predicted_alike_whatever_stands_beside_it(family: tuple[str, 
 
 def test_it_reads_through_disguise(family: tuple[str, Any]) -> None:
     """Texts are raw; whoever forgets `models.text` fails here."""
-    plain, disguised = family[1].forward(["awful and rude"])[0], family[1].forward(["ＡＷＦＵＬ  a\u200bnd\u00ad RUDE"])[0]
+    plain, disguised = (
+        family[1].forward(["awful and rude"])[0],
+        family[1].forward(["ＡＷＦＵＬ  a\u200bnd\u00ad RUDE"])[0],
+    )
     np.testing.assert_allclose(plain, disguised, atol=1e-4)
     masked, other = family[1].forward(["write to a@b.com", "write to someone.else@example.org"])[0]
     np.testing.assert_allclose(masked, other, atol=1e-4)

@@ -20,10 +20,12 @@ BASE, MASK = 0x9E3779B97F4A7C15, (1 << 64) - 1
 INVERSE = pow(BASE, -1, 1 << 64)
 EDGE = 0x110000
 
-PIECES = st.sampled_from(
-    ["a", "ab", "don't", "'", "''", "it's", " ", "  ", "\n", "!", "!!!", "?!", "…", "🙂", "🙂🙂", "👩‍👩‍👧", "你好", "日本語", "_", "5", "x5"]
-    + ["é", "e\u0301", "\u200b", "\x00", "\ud800", "-", "€", "ß", "ﷺ", "\U0010ffff", "ا", "नमस्ते", "a'b'c", "rock'n'roll"]
-)  # fmt: skip
+WORDS = [
+    "a", "ab", "don't", "'", "''", "it's", "!", "!!!", "?!", "…", "_", "5", "x5", "-", "€", "a'b'c", "é", "ß",
+    "🙂", "🙂🙂", "👩\u200d👩\u200d👧", "你好", "日本語", "ﷺ", "ا", "नमस्ते",
+]  # fmt: skip
+CHARACTERS = [" ", "  ", "\n", "e\u0301", "\u200b", "\x00", "\ud800", "\U0010ffff"]
+PIECES = st.sampled_from([*WORDS, *CHARACTERS])
 TEXT = st.text(max_size=30) | st.lists(PIECES, max_size=12).map("".join)
 TEXTS = st.lists(TEXT, max_size=6)
 

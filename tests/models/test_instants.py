@@ -39,8 +39,12 @@ def test_what_is_no_moment_is_nan(text: str | None) -> None:
     assert np.isnan(seconds(text))
 
 
-offsets = st.just("") | st.just("Z") | st.tuples(st.sampled_from("+-"), st.integers(0, 23), st.integers(0, 59)).map(
-    lambda parts: f"{parts[0]}{parts[1]:02}:{parts[2]:02}"
+offsets = (
+    st.just("")
+    | st.just("Z")
+    | st.tuples(st.sampled_from("+-"), st.integers(0, 23), st.integers(0, 59)).map(
+        lambda parts: f"{parts[0]}{parts[1]:02}:{parts[2]:02}"
+    )
 )
 written = st.tuples(
     st.dates(),

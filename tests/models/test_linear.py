@@ -110,13 +110,11 @@ def spread(model: TriageModel, texts: list[str], directions: Any) -> tuple[Any, 
     return sums, (logits - family.bias) @ directions.T
 
 
-SAID = st.lists(
-    st.sampled_from(
-        ["cancel", "third", "time", "i", "am", "leaving", "great", "refund", "!", "!!", "🙂", "zzqx", "don't", "你好"]
-        + ["called", "twice", "lawyer", "[EMAIL]", "bill", "wurde", "falsch", "ÜBERALL", "\u200b", "'", "24/7"]
-    ),
-    max_size=25,
-).map(" ".join)
+WORDS = [
+    "cancel", "third", "time", "i", "am", "leaving", "great", "refund", "called", "twice", "lawyer", "bill", "[EMAIL]",
+    "don't", "wurde", "falsch", "ÜBERALL", "你好", "zzqx", "!", "!!", "'", "24/7", "🙂", "\u200b",
+]  # fmt: skip
+SAID = st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join)
 
 
 @given(texts=st.lists(SAID | st.text(max_size=60), min_size=1, max_size=5), seed=st.integers(0, 1_000))

@@ -25,7 +25,16 @@ SCHEMA = Schema(
         Head("signals", "multilabel", ("churn_threat", "repeat_contact")),
     )
 )
-NAMES = ["detractor", "urgency", "churn_threat", "repeat_contact", "customer_value", "reach", "waiting", "sentiment.negative"]  # fmt: skip
+NAMES = [
+    "detractor",
+    "urgency",
+    "churn_threat",
+    "repeat_contact",
+    "customer_value",
+    "reach",
+    "waiting",
+    "sentiment.negative",
+]
 DEFAULT = Ranking.from_settings(Config().rank.model_dump())
 UNKNOWN = float("nan")
 
@@ -123,9 +132,7 @@ RAISED = {
 
 @pytest.mark.parametrize("what", RAISED)
 @given(values=rows, weights=weights, more=st.floats(0, 1))
-def test_more_of_a_factor_never_lowers_priority(
-    what: str, values: Any, weights: dict[str, float], more: float
-) -> None:
+def test_more_of_a_factor_never_lowers_priority(what: str, values: Any, weights: dict[str, float], more: float) -> None:
     if what == "nps" and np.isnan(values["nps"]):
         return
     raised = RAISED[what](values, more)

@@ -17,7 +17,18 @@ from scipy.stats import percentileofscore
 from models.features import token_strings, tokenise
 from models.ranking import Ranking
 from models.schema import Head, Schema
-from models.scoring import NO_WORDS, REASON, RECORD, UNCERTAIN, count_earlier, earlier_texts, fill, percentiles, review, score  # fmt: skip
+from models.scoring import (  # fmt: skip
+    NO_WORDS,
+    REASON,
+    RECORD,
+    UNCERTAIN,
+    count_earlier,
+    earlier_texts,
+    fill,
+    percentiles,
+    review,
+    score,
+)
 from models.text import prepare_all
 from models.triage import Predictions, TriageModel
 from pipeline.config import Config
@@ -37,7 +48,9 @@ TEXTS = [
 
 
 def rows(model: TriageModel, ranking: Ranking = RANKING, **columns: Sequence[Any]) -> list[dict[str, Any]]:
-    return score(model, {"text": TEXTS[: len(next(iter(columns.values()), TEXTS))], **columns}, ranking, NOW).to_pylist()
+    return score(
+        model, {"text": TEXTS[: len(next(iter(columns.values()), TEXTS))], **columns}, ranking, NOW
+    ).to_pylist()
 
 
 def expected_columns(schema: Schema) -> dict[str, pa.DataType]:
@@ -139,7 +152,12 @@ def test_the_batch_is_the_context_of_its_rows(model: TriageModel) -> None:
     among = score(model, records, ranking, NOW, known_values=[1_000.0, 2_000.0]).column("priority").to_pylist()
     assert among == pytest.approx([100 * np.tanh(0.125 / 2), 100 * np.tanh(0.375 / 2)])
     repeated = replace(RANKING, weights={"repeat_contact": 1.0})
-    twice = {"text": ["hello"] * 2, "customer_id": ["a", "a"], "created_at": ["2026-11-01", "2026-11-02"], "nps": [0, 0]}
+    twice = {
+        "text": ["hello"] * 2,
+        "customer_id": ["a", "a"],
+        "created_at": ["2026-11-01", "2026-11-02"],
+        "nps": [0, 0],
+    }
     first, second = score(model, twice, repeated, NOW).column("priority").to_pylist()
     assert second == pytest.approx(100 * np.tanh(0.25))
     assert first < second
@@ -229,7 +247,9 @@ def test_a_text_without_a_known_word_goes_to_review(model: TriageModel) -> None:
 
 def test_review_says_why() -> None:
     """Unsure is a text on which no single-label head is sure; one sure head is enough."""
-    schema = Schema((Head("mood", "nominal", ("bad", "good")), Head("pace", "ordinal", ("slow", "fast")), Head("lost", "binary")))
+    schema = Schema(
+        (Head("mood", "nominal", ("bad", "good")), Head("pace", "ordinal", ("slow", "fast")), Head("lost", "binary"))
+    )
     likely = {
         "mood": np.array([[0.5, 0.5], [0.9, 0.1], [0.5, 0.5], [0.5, 0.5]], np.float32),
         "pace": np.array([[0.4, 0.6], [0.5, 0.5], [0.1, 0.9], [0.5, 0.5]], np.float32),

@@ -145,6 +145,17 @@ def test_a_model_json_that_lost_a_key_is_refused(copy: Path, key: str) -> None:
     assert key in refused(copy)
 
 
+@pytest.mark.parametrize("name", sorted(FILES - {"model.json", "card.md"}))
+def test_a_file_without_a_checksum_is_not_trusted(copy: Path, name: str) -> None:
+    edit(copy, lambda contents: contents["checksums"].pop(name))
+    assert name in refused(copy)
+
+
+def test_a_head_without_its_calibration_is_refused(copy: Path) -> None:
+    edit(copy, lambda contents: contents["calibrations"].pop("urgency"))
+    assert "urgency" in refused(copy)
+
+
 def test_an_existing_folder_is_never_written_to(unsaved: TriageModel, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("mine")
     with pytest.raises(FileExistsError, match=str(tmp_path)):
@@ -203,7 +214,9 @@ def test_the_order_of_the_heads_survives(names: list[str], tmp_path: Path) -> No
         assert after.probabilities[head.name].tobytes() == before.probabilities[head.name].tobytes()
 
 
-SCHEMA = Schema((Head("mood", "nominal", ("bad", "good")), Head("lost", "binary"), Head("said", "multilabel", ("a", "b"))))
+SCHEMA = Schema(
+    (Head("mood", "nominal", ("bad", "good")), Head("lost", "binary"), Head("said", "multilabel", ("a", "b")))
+)
 COLUMNS: dict[str, list[list[str] | None]] = {
     "mood": [["bad"], ["bad"], ["good"], ["good"]],
     "lost": [["yes"], ["yes"], ["no"], ["no"]],
@@ -224,13 +237,17 @@ TOO_FEW = (
             [["bad"], ["bad"], ["bad"], ["good"]],
             f"head 'mood': label 'good' stands on fewer than 2 training rows (4 {TOO_FEW}",
         ),
-        ("mood", [["bad"], ["bad"], None, None], f"head 'mood': label 'good' stands on fewer than 2 training rows (2 {TOO_FEW}"),
+        (
+            "mood",
+            [["bad"], ["bad"], None, None],
+            f"head 'mood': label 'good' stands on fewer than 2 training rows (2 {TOO_FEW}",
+        ),
         ("lost", [["no"]] * 4, f"head 'lost': label 'lost' stands on fewer than 2 training rows (4 {TOO_FEW}"),
         ("lost", [["yes"]] * 4, "head 'lost': every training row says yes; it needs rows that say no as well"),
         ("said", [[], [], ["b"], []], f"head 'said': label 'a' stands on fewer than 2 training rows (4 {TOO_FEW}"),
         ("said", [None] * 4, f"head 'said': label 'a' stands on fewer than 2 training rows (0 {TOO_FEW}"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_learnt_is_refused(head: str, cells: list[list[str] | None], sentence: str) -> None:
     with pytest.raises(ValueError) as caught:
         TriageModel.fit(SCHEMA, TEXTS, encode_all(SCHEMA, COLUMNS | {head: cells}), SETTINGS, seed=1)

@@ -58,14 +58,20 @@ def test_every_shipped_file_can_be_loaded(path: Path) -> None:
         (" seed = 11 ", lambda config: config.seed == 11),
         ("rank.weights.reach=2.5", lambda config: config.rank.weights["reach"] == 2.5),
         ("rank.weights={reach: 1}", lambda config: config.rank.weights == {"reach": 1}),
-        ("ingest.columns.text=Consumer complaint", lambda config: config.ingest.columns == {"text": "Consumer complaint"}),
+        (
+            "ingest.columns.text=Consumer complaint",
+            lambda config: config.ingest.columns == {"text": "Consumer complaint"},
+        ),
         ("ingest.columns.text=a=b", lambda config: config.ingest.columns == {"text": "a=b"}),
         ("ingest.follow_links=true", lambda config: config.ingest.follow_links is True),
-        ("data.sources=[{path: x.csv, split_column: side}]", lambda config: config.data.sources[0].split_column == "side"),
+        (
+            "data.sources=[{path: x.csv, split_column: side}]",
+            lambda config: config.data.sources[0].split_column == "side",
+        ),
         ("labels={heads: {h: {kind: binary}}}", lambda config: config.schema_().names == ["h"]),
         ("ingest={rating_min: 5, rating_max: 1}", lambda config: config.ingest.rating_min == 5),
     ],
-)  # fmt: skip
+)
 def test_a_setting_laid_over(override: str, read: Callable[[Config], bool]) -> None:
     assert read(load(overrides=[override]))
 
@@ -103,8 +109,14 @@ def test_the_last_of_two_wins_and_the_digest_tells_them_apart() -> None:
             "setting 'data.split': test + calibration must leave at least 0.1 to train on; "
             "got {'by': 'customer_id', 'test': 0.85, 'calibration': 0.1}",
         ),
-        ("ingest.batch_rows=70000", "setting 'ingest.batch_rows': input should be less than or equal to 65536; got 70000"),
-        ("evaluation.bootstrap=10", "setting 'evaluation.bootstrap': input should be greater than or equal to 50; got 10"),
+        (
+            "ingest.batch_rows=70000",
+            "setting 'ingest.batch_rows': input should be less than or equal to 65536; got 70000",
+        ),
+        (
+            "evaluation.bootstrap=10",
+            "setting 'evaluation.bootstrap': input should be greater than or equal to 50; got 10",
+        ),
         ("rank=5", "setting 'rank': input should be a valid dictionary or instance of Rank; got 5"),
         ("rank.agents", "--set takes key=value, such as rank.agents=6; got 'rank.agents'"),
         ("=6", "--set takes key=value, such as rank.agents=6; got '=6'"),
@@ -112,7 +124,7 @@ def test_the_last_of_two_wins_and_the_digest_tells_them_apart() -> None:
         ("data.sources.0.path=x", "--set data.sources.0.path=x: 'sources' is a value, not a group of settings"),
         ("seed=[1", "--set seed=[1: the value is not YAML; quote it"),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused_and_in_which_words(override: str, sentence: str) -> None:
     assert refused(override) == sentence
 
@@ -120,7 +132,8 @@ def test_what_is_refused_and_in_which_words(override: str, sentence: str) -> Non
 def test_a_rating_scale_needs_two_ends() -> None:
     sentence = refused("ingest.rating_min=5")
     assert sentence.startswith(
-        "setting 'ingest': rating_min and rating_max must differ (rating_min is the worst answer, rating_max the best); "
+        "setting 'ingest': rating_min and rating_max must differ "
+        "(rating_min is the worst answer, rating_max the best); "
         "got {"
     )
     assert len(sentence) < 250
@@ -128,8 +141,14 @@ def test_a_rating_scale_needs_two_ends() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["rank.repeat_window_days", "model.learning_rate", "ingest.rating_min", "ingest.rating_max", "ingest.max_decompressed_mib"],
-)  # fmt: skip
+    [
+        "rank.repeat_window_days",
+        "model.learning_rate",
+        "ingest.rating_min",
+        "ingest.rating_max",
+        "ingest.max_decompressed_mib",
+    ],
+)
 @pytest.mark.parametrize("value", [".nan", ".inf"])
 def test_what_is_no_finite_number_is_refused(key: str, value: str) -> None:
     """An endless window or step would only show itself as NaN in the middle of a run."""
@@ -203,9 +222,9 @@ def test_a_label_schema_that_cannot_be_used_names_its_file(write: Callable[[str]
         f"{path}: head 'mood': kind must be one of nominal, ordinal, binary, multilabel; got 'nominl'; "
         "did you mean 'nominal'?"
     )
-    with pytest.raises(ConfigError, match="^labels: a label schema needs a mapping 'heads:'"):
+    with pytest.raises(ConfigError, match=r"^labels: a label schema needs a mapping 'heads:'"):
         Config(labels={}).schema_()
-    with pytest.raises(ConfigError, match="^there is no file .*nowhere.yaml; give the path of a YAML file"):
+    with pytest.raises(ConfigError, match=r"^there is no file .*nowhere.yaml; give the path of a YAML file"):
         Config(labels="configs/nowhere.yaml").schema_()
 
 

@@ -1,6 +1,6 @@
 """The registry, with a real MLflow store: versions, aliases, and a model that needs no repository.
 
-MLflow takes seconds to import, so that one store serves all these tests; none of them changes the versions of its model.
+MLflow takes seconds to import, so that one store serves all these tests; none of them changes its model's versions.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def said(model: TriageModel) -> dict[str, Any]:
     return columns
 
 
-# ---- versions and aliases ---------------------------------------------------------------------------------------------
+# ---- versions and aliases --------------------------------------------------------------------------------------------
 
 
 def test_the_first_version_is_champion_and_the_next_a_challenger(registry: Any) -> None:
@@ -80,14 +80,20 @@ def test_promotion_moves_the_champion(registry: Any, log_version: Callable[..., 
     assert str(client.get_model_version_by_alias("amends-triage", "champion").version) == "1"
 
 
-# ---- fetching -------------------------------------------------------------------------------------------------------
+# ---- fetching --------------------------------------------------------------------------------------------------------
 
 
 def test_a_model_has_many_names(registry: Any, champion: Path, model_folder: Path, model: TriageModel) -> None:
     config = registry.config
-    found = [fetch(name, config) for name in ("champion", "models:/amends-triage@champion", "models:/amends-triage/1", str(champion))]
+    found = [
+        fetch(name, config)
+        for name in ("champion", "models:/amends-triage@champion", "models:/amends-triage/1", str(champion))
+    ]
     assert len({one.version for one in found}) == 1
-    challengers = [fetch(name, config) for name in ("challenger", "models:/amends-triage/2", str(model_folder), f"{champion / '..' / model_folder}")]
+    challengers = [
+        fetch(name, config)
+        for name in ("challenger", "models:/amends-triage/2", str(model_folder), f"{champion / '..' / model_folder}")
+    ]
     assert {one.version for one in challengers} == {model.version}
     for one in found[1:]:
         for name, values in said(one).items():
@@ -101,7 +107,9 @@ def test_an_artefact_answers_with_its_own_code_and_a_bare_folder_with_ours(regis
     assert type(fetch(str(model_folder), registry.config)) is TriageModel
 
 
-@pytest.mark.parametrize("name", ["nobody", "models:/amends-triage/99", "models:/amends-triage@nobody", "models:/unknown/1"])
+@pytest.mark.parametrize(
+    "name", ["nobody", "models:/amends-triage/99", "models:/amends-triage@nobody", "models:/unknown/1"]
+)
 def test_a_model_that_is_not_there(registry: Any, name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         fetch(name, registry.config)
@@ -113,19 +121,25 @@ def test_a_model_that_is_not_there(registry: Any, name: str) -> None:
 
 
 def test_a_store_without_models(config: Config) -> None:
-    with pytest.raises(ConfigError, match="^no model models:/amends-triage@champion in .*; train one with: python train.py$"):
+    with pytest.raises(
+        ConfigError, match=r"^no model models:/amends-triage@champion in .*; train one with: python train.py$"
+    ):
         fetch("champion", config)
 
 
 def test_a_folder_that_is_no_model(registry: Any, tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="is not a model: model.json is missing; give the folder that training wrote"):
+    with pytest.raises(
+        ArtefactError, match=r"is not a model: model.json is missing; give the folder that training wrote"
+    ):
         fetch(str(tmp_path), registry.config)
-    with pytest.raises(ArtefactError, match="nowhere/model is not a model: model.json is missing"):
+    with pytest.raises(ArtefactError, match=r"nowhere/model is not a model: model.json is missing"):
         fetch("nowhere/model", registry.config)
 
 
 def test_a_model_of_somebody_else_is_refused(registry: Any, tmp_path: Path) -> None:
-    (tmp_path / "MLmodel").write_text(yaml.safe_dump({"flavors": {"python_function": {"loader_module": "mlflow.sklearn"}}}))
+    (tmp_path / "MLmodel").write_text(
+        yaml.safe_dump({"flavors": {"python_function": {"loader_module": "mlflow.sklearn"}}})
+    )
     with pytest.raises(ArtefactError) as caught:
         fetch(str(tmp_path), registry.config)
     assert str(caught.value) == f"{tmp_path} was not logged by Amends: its loader is 'mlflow'; give a model of ours"
@@ -141,7 +155,9 @@ def test_a_damaged_description_is_refused(registry: Any, tmp_path: Path, content
 def test_an_artefact_without_its_code_is_refused(registry: Any, champion: Path, tmp_path: Path) -> None:
     copy = renamed(champion, tmp_path / "copy", "aaaaaaaaaaaa")
     shutil.rmtree(copy / "code")
-    with pytest.raises(ArtefactError, match="code/triage_model_aaaaaaaaaaaa is missing from the artefact; fetch the model again"):
+    with pytest.raises(
+        ArtefactError, match="code/triage_model_aaaaaaaaaaaa is missing from the artefact; fetch the model again"
+    ):
         fetch(str(copy), registry.config)
 
 
@@ -151,11 +167,11 @@ def test_a_changed_artefact_is_refused(registry: Any, champion: Path, tmp_path: 
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(ValueError, match="linear.safetensors is missing or was changed after training"):
+    with pytest.raises(ValueError, match=r"linear.safetensors is missing or was changed after training"):
         fetch(str(copy), registry.config)
 
 
-# ---- code that travels ------------------------------------------------------------------------------------------------
+# ---- code that travels -----------------------------------------------------------------------------------------------
 
 
 def renamed(champion: Path, to: Path, digest: str, *edits: tuple[str, str, str]) -> Path:
@@ -180,7 +196,11 @@ def test_two_versions_of_different_code_live_side_by_side(registry: Any, champio
         "bbbbbbbbbbbb",
         ("calibration.py", "logits * self.slope + self.offset", "logits * 0 + self.offset * 0"),
     )
-    first, second, ours = fetch("champion", registry.config), fetch(str(other), registry.config), fetch("champion", registry.config)
+    first, second, ours = (
+        fetch("champion", registry.config),
+        fetch(str(other), registry.config),
+        fetch("champion", registry.config),
+    )
     assert type(first).__module__ != type(second).__module__
     for head in second.schema:
         level = 1 / head.width if head.exclusive else 0.5
@@ -210,7 +230,8 @@ mlflow.set_tracking_uri(uri)
 mlflow.set_registry_uri(uri)
 loaded = mlflow.pyfunc.load_model(model)
 frame = loaded.predict(pandas.DataFrame({"text": json.loads(texts)}), params={"as_of": "2026-11-21T06:00:00Z"})
-ours = [name for name, module in sys.modules.items() if str(getattr(module, "__file__", "")).startswith(repository + "/models")]
+loaded_from = {name: str(getattr(module, "__file__", "")) for name, module in sys.modules.items()}
+ours = [name for name, path in loaded_from.items() if path.startswith(repository + "/models")]
 assert not ours, ours
 print("FRAME" + frame[[name for name in frame if name.startswith("p_")] + ["priority"]].to_json(double_precision=15))
 """
@@ -218,9 +239,22 @@ print("FRAME" + frame[[name for name in frame if name.startswith("p_")] + ["prio
 
 def test_it_predicts_the_same_in_a_bare_process(registry: Any, tmp_path: Path) -> None:
     """Elsewhere, isolated from user settings and without the repository on the path."""
-    command = [sys.executable, "-I", "-c", BARE, str(ROOT), registry.config.tracking.uri, "models:/amends-triage@champion", json.dumps(TEXTS)]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    command = [
+        sys.executable,
+        "-I",
+        "-c",
+        BARE,
+        str(ROOT),
+        registry.config.tracking.uri,
+        "models:/amends-triage@champion",
+        json.dumps(TEXTS),
+    ]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
+        "MLFLOW_DISABLE_TELEMETRY": "true"
+    }
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
     columns = json.loads(done.stdout.split("FRAME")[1])
     expected = said(fetch("champion", registry.config))
@@ -245,7 +279,7 @@ def test_it_is_served_through_mlflow_with_a_signature(registry: Any) -> None:
     assert loaded.predict(pd.DataFrame(full))["id"].tolist() == ["example-1"]
 
 
-# ---- what is recorded -------------------------------------------------------------------------------------------------
+# ---- what is recorded ------------------------------------------------------------------------------------------------
 
 
 def test_a_run_records_what_made_the_model(registry: Any) -> None:
@@ -260,7 +294,13 @@ def test_a_run_records_what_made_the_model(registry: Any) -> None:
     assert found.data.tags["config"] == config.digest()
     assert found.data.tags["models_source"] == source_hash()
     assert found.data.tags["model_version"] == fetch("champion", config).version
-    for name in ("sentiment.macro_f1", "urgency.quadratic_kappa", "detractor.roc_auc", "signals.macro_f1", "sentiment.rows"):
+    for name in (
+        "sentiment.macro_f1",
+        "urgency.quadratic_kappa",
+        "detractor.roc_auc",
+        "signals.macro_f1",
+        "sentiment.rows",
+    ):
         assert np.isfinite(found.data.metrics[name])
         if not name.endswith("rows"):
             assert found.data.metrics[f"{name}.low"] <= found.data.metrics[f"{name}.high"]
@@ -283,7 +323,9 @@ def test_artefacts_lie_beside_their_store(registry: Any, champion: Path) -> None
 def test_no_text_of_the_data_is_anywhere_in_the_store(registry: Any) -> None:
     """Neither as it was written nor as it was prepared; the invented example alone is there."""
     texts = [json.loads(line)["text"] for line in registry.data.read_text(encoding="utf-8").splitlines()]
-    pieces = {text[:25] for text in texts if len(text) >= 40} | {text[-25:].lower() for text in texts if len(text) >= 40}
+    pieces = {text[:25] for text in texts if len(text) >= 40} | {
+        text[-25:].lower() for text in texts if len(text) >= 40
+    }
     assert len(pieces) > 300
     # JSON may write what is not ASCII in another way; plain pieces are enough to find a leak.
     wanted = [piece.encode() for piece in pieces if piece.isascii()]

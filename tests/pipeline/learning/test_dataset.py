@@ -13,7 +13,9 @@ from pipeline.config import Config, ConfigError
 from pipeline.feedback.record import FileRefused, InputError
 from pipeline.learning.dataset import Dataset, load_dataset
 
-LABELS = {"heads": {"mood": {"kind": "nominal", "labels": ["bad", "good"]}, "left": {"kind": "binary", "derive": "nps <= 6"}}}
+LABELS = {
+    "heads": {"mood": {"kind": "nominal", "labels": ["bad", "good"]}, "left": {"kind": "binary", "derive": "nps <= 6"}}
+}
 
 
 def settings(*sources: Any) -> Config:
@@ -30,12 +32,17 @@ def test_the_starter_corpus(corpus: Dataset) -> None:
     sentiment = corpus.targets["sentiment"]
     assert sentiment.truth.sum(0).tolist() == [2_220, 381, 699]
     assert corpus.targets["urgency"].truth.sum(0).tolist() == [1_002, 1_205, 798, 295]
-    assert (int(corpus.targets["detractor"].known.sum()), int(corpus.targets["detractor"].truth.sum())) == (2_251, 1_515)
+    assert (int(corpus.targets["detractor"].known.sum()), int(corpus.targets["detractor"].truth.sum())) == (
+        2_251,
+        1_515,
+    )
     assert corpus.targets["signals"].truth.any(1).sum() == 1_065
 
 
 def test_sources_train_together_each_under_its_own_names(write_lines: Callable[..., Path]) -> None:
-    first = write_lines("a.jsonl", [{"text": "late", "mood": "bad", "nps": 3}, {"text": "ok", "mood": "Great", "nps": 9}])
+    first = write_lines(
+        "a.jsonl", [{"text": "late", "mood": "bad", "nps": 3}, {"text": "ok", "mood": "Great", "nps": 9}]
+    )
     second = write_lines("b.jsonl", [{"comment": "fine", "stars": "5", "part": "test"}, {"comment": "x", "stars": "3"}])
     data = load_dataset(
         settings(
@@ -60,7 +67,9 @@ def test_sources_train_together_each_under_its_own_names(write_lines: Callable[.
 
 
 def test_rejects_are_counted_and_texts_masked(write_lines: Callable[..., Path]) -> None:
-    path = write_lines("a.jsonl", [{"text": "mail jo@example.com"}, {"text": " "}, {"text": None}, {"text": "ok", "nps": 11}])
+    path = write_lines(
+        "a.jsonl", [{"text": "mail jo@example.com"}, {"text": " "}, {"text": None}, {"text": "ok", "nps": 11}]
+    )
     data = load_dataset(settings({"path": str(path)}))
     assert data.texts == ["mail [EMAIL]"]
     assert data.rejected == {"empty_text": 1, "missing_text": 1, "bad_nps": 1}
@@ -89,7 +98,7 @@ def test_nothing_usable_is_refused(write_lines: Callable[..., Path]) -> None:
 
 
 def test_a_file_that_is_not_there_or_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="^nothing matches '.*nowhere/\\*.jsonl'; check the folder"):
+    with pytest.raises(InputError, match=r"^nothing matches '.*nowhere/\*.jsonl'; check the folder"):
         load_dataset(settings({"path": str(tmp_path / "nowhere" / "*.jsonl")}))
     (tmp_path / "empty.csv").write_bytes(b"")
     with pytest.raises(FileRefused, match="empty_file"):

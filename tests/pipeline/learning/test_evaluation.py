@@ -132,7 +132,12 @@ def test_multilabel_heads_are_measured_label_by_label_and_on_average(rows: int, 
     each = [binary_reference(likely[:, place], truth[:, place]) for place in range(head.width)]
     for label, reference in zip(head.labels, each, strict=True):
         assert {name: found[f"{label}.{name}"] for name in reference} == pytest.approx(reference, abs=1e-12)
-    for name, part in {"macro_f1": "f1", "brier": "brier", "ece": "ece", "average_precision": "average_precision"}.items():
+    for name, part in {
+        "macro_f1": "f1",
+        "brier": "brier",
+        "ece": "ece",
+        "average_precision": "average_precision",
+    }.items():
         assert found[name] == pytest.approx(np.mean([reference[part] for reference in each]), abs=1e-12)
 
 
@@ -206,7 +211,7 @@ def test_ranking_of_no_positives_is_zero() -> None:
         assert values.tolist() == [0]
 
 
-# ---- intervals ------------------------------------------------------------------------------------------------------
+# ---- intervals -------------------------------------------------------------------------------------------------------
 
 
 def test_groups_are_drawn_whole() -> None:
@@ -228,7 +233,13 @@ def report(groups: NDArray[np.int64], rows: int = 300, seed: int = 3) -> dict[st
     head, likely, truth = example("binary", rows, seed)
     target = Target(np.ones(rows, bool), truth.astype(np.float32))
     found = evaluate(
-        Schema((head,)), {"lost": likely.astype(np.float32)}, {"lost": target}, groups, resamples=400, seed=1, capacity=10
+        Schema((head,)),
+        {"lost": likely.astype(np.float32)},
+        {"lost": target},
+        groups,
+        resamples=400,
+        seed=1,
+        capacity=10,
     )
     assert found["lost"].rows == rows
     return found["lost"].figures

@@ -18,7 +18,7 @@ from pipeline.learning.splits import Splits, groups, near_duplicates, normalise,
 
 SCHEMA = Schema((Head("lost", "binary"),))
 LONG = (
-    "The parcel was promised for Monday and came on Thursday, the box was torn open, two of the six glasses were broken, "
+    "The parcel was promised for Monday and came on Thursday, the box was torn open, two of six glasses were broken, "
     "and nobody at your hotline could tell me how I get my money back without sending the shards across the country."
 )
 
@@ -90,7 +90,10 @@ def test_more_rows_move_nobody_to_another_side() -> None:
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(0, 99))
 def test_a_customer_is_on_one_side(customers: list[int], seed: int) -> None:
     names: list[str | None] = [f"c{seed}-{customer}" for customer in customers]
-    found = sides(split(dataset(invented(len(customers), seed), customer_id=names), Split(test=0.4, calibration=0.3)), len(customers))
+    found = sides(
+        split(dataset(invented(len(customers), seed), customer_id=names), Split(test=0.4, calibration=0.3)),
+        len(customers),
+    )
     by_customer: dict[Any, set[str]] = {}
     for name, side in zip(names, found, strict=True):
         by_customer.setdefault(name, set()).add(side)
@@ -154,14 +157,14 @@ def test_punctuation_alone_makes_no_difference() -> None:
     assert groups(["a", "b", "c"], ["late again", "late again", "other"]).tolist() == [0, 0, 1]
 
 
-# ---- the source's own split -------------------------------------------------------------------------------------------
+# ---- the source's own split ------------------------------------------------------------------------------------------
 
 
 def test_the_sources_own_split_is_kept() -> None:
     own: list[str | None] = ["train"] * 40 + ["calibration"] * 10 + ["test"] * 50
     found = split(dataset(invented(100), split=own), Split())
     assert sides(found, 100) == own
-    assert found.excluded == {"other split word": 0, "same customer or text as a test row": 0}
+    assert found.excluded == {}
 
 
 def test_a_calibration_side_is_cut_from_train_where_the_source_names_none() -> None:
@@ -173,10 +176,18 @@ def test_a_calibration_side_is_cut_from_train_where_the_source_names_none() -> N
 
 
 def test_other_words_are_left_out_and_counted() -> None:
-    own: list[str | None] = ["train"] * 10 + ["overlap"] * 3 + [None] * 2 + ["calibration", "test"]
-    found = split(dataset(invented(17), split=own), Split())
-    assert sides(found, 17) == ["train"] * 10 + ["none"] * 5 + ["calibration", "test"]
-    assert found.excluded["other split word"] == 5
+    own: list[str | None] = ["train"] * 10 + ["overlap"] * 3 + ["calibration", "test"]
+    found = split(dataset(invented(15), split=own), Split())
+    assert sides(found, 15) == ["train"] * 10 + ["none"] * 3 + ["calibration", "test"]
+    assert found.excluded["other split word"] == 3
+
+
+def test_a_source_without_a_split_of_its_own_is_split_by_hash_beside_one_that_has_one() -> None:
+    own: list[str | None] = ["train"] * 100 + ["test"] * 20 + [None] * 400
+    found = split(dataset(invented(520), split=own), Split())
+    assert sides(found, 520)[400:] == sides(split(dataset(invented(520)), Split()), 520)[400:]
+    assert sides(found, 520)[100:120] == ["test"] * 20
+    assert "other split word" not in found.excluded
 
 
 def test_what_would_leak_from_a_test_row_is_left_out_of_training() -> None:
@@ -188,4 +199,4 @@ def test_what_would_leak_from_a_test_row_is_left_out_of_training() -> None:
     texts[1] = texts[14] + "!"  # a text of the test side
     found = split(dataset(texts, customer_id=customers, split=own), Split())
     assert sides(found, 20) == ["none" if row in (0, 1, 9) else own[row] for row in range(20)]
-    assert found.excluded == {"other split word": 0, "same customer or text as a test row": 3}
+    assert found.excluded == {"same customer or text as a test row": 3}

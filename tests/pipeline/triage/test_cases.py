@@ -45,6 +45,16 @@ def test_a_cell_is_a_text_to_a_spreadsheet(text: str) -> None:
 
 
 def test_numbers_and_lists_are_readable() -> None:
-    assert [cell(value) for value in (None, 1.5, -3, True, ["a", "b"], ["=a"])] == ["", "1.5", "-3", "True", "a; b", "'=a"]
-    reasons = [{"factor": "urgency", "contribution": 12.345, "words": ["now", "third"]}, {"factor": "reach", "contribution": 1, "words": []}]
+    assert [cell(value) for value in (None, 1.5, -3, True, ["a", "b"], ["=a"])] == [
+        "",
+        "1.5",
+        "-3",
+        "True",
+        "a; b",
+        "'=a",
+    ]
+    reasons = [
+        {"factor": "urgency", "contribution": 12.345, "words": ["now", "third"]},
+        {"factor": "reach", "contribution": 1, "words": []},
+    ]
     assert cell(reasons) == "urgency 12.3 (now, third); reach 1.0"

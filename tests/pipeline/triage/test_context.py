@@ -32,8 +32,19 @@ def contexts(rows: list[dict[str, Any]], window_days: float, size: int) -> tuple
     return np.concatenate([c.value_percentile for c in found]), np.concatenate([c.earlier for c in found])
 
 
-moments = st.none() | st.datetimes().map(lambda moment: moment.isoformat(timespec="seconds")) | st.sampled_from(
-    ["2026-11-01", "2026-11-01T00:00:00Z", "2026-12-01", "2026-11-01T01:00+01:00", "0001-01-01", "9999-12-31T23:59:59"]
+moments = (
+    st.none()
+    | st.datetimes().map(lambda moment: moment.isoformat(timespec="seconds"))
+    | st.sampled_from(
+        [
+            "2026-11-01",
+            "2026-11-01T00:00:00Z",
+            "2026-12-01",
+            "2026-11-01T01:00+01:00",
+            "0001-01-01",
+            "9999-12-31T23:59:59",
+        ]
+    )
 )
 rows_ = st.lists(
     st.fixed_dictionaries({"customer_id": st.none() | st.sampled_from(["a", "b", "ä", ""]), "created_at": moments}),
@@ -43,7 +54,11 @@ rows_ = st.lists(
 
 
 @given(rows=rows_, window=st.sampled_from([1.0, 30.0, 365.0]), size=st.integers(1, 7))
-@example(rows=[{"customer_id": "a", "created_at": "2026-11-01"}, {"customer_id": "a", "created_at": "2026-12-01"}], window=30.0, size=1)
+@example(
+    rows=[{"customer_id": "a", "created_at": "2026-11-01"}, {"customer_id": "a", "created_at": "2026-12-01"}],
+    window=30.0,
+    size=1,
+)
 def test_earlier_texts_are_counted_exactly(rows: list[dict[str, Any]], window: float, size: int) -> None:
     _, found = contexts(rows, window, size)
     exact = earlier_texts(

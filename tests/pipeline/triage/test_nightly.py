@@ -28,7 +28,15 @@ from pipeline.feedback.sources import discover
 from pipeline.triage.publish import OutputError
 from pipeline.triage.scoring import Scorer
 
-NAMES = ["escalations.csv", "escalations.html", "escalations.parquet", "manifest.json", "rejected.parquet", "review.parquet", "scored.parquet"]  # fmt: skip
+NAMES = [
+    "escalations.csv",
+    "escalations.html",
+    "escalations.parquet",
+    "manifest.json",
+    "rejected.parquet",
+    "review.parquet",
+    "scored.parquet",
+]
 BROKEN = {
     ("survey.csv", 26): "bad_value",
     ("survey.csv", 28): "bad_nps",
@@ -48,14 +56,16 @@ CALM = "thanks, all good"
 def accepted(path: Path) -> list[dict[str, Any]]:
     """Return the rows of a file or folder that pass validation."""
     files = discover([path]).files
-    return [row for file in files for batch in read_feedback(file, ingest=Config().ingest) for row in batch.rows.to_pylist()]
+    return [
+        row for file in files for batch in read_feedback(file, ingest=Config().ingest) for row in batch.rows.to_pylist()
+    ]
 
 
 def probabilities(schema: Schema) -> list[str]:
     return [name for head in schema for name in head.columns]
 
 
-# ---- nothing is lost --------------------------------------------------------------------------------------------------
+# ---- nothing is lost -------------------------------------------------------------------------------------------------
 
 
 def test_the_folder_holds_what_is_promised(sampled: Any) -> None:
@@ -107,7 +117,7 @@ def test_the_manifest_says_what_was_done_with_what(sampled: Any, sample: Path, m
     assert manifest["ignored"] == []
 
 
-# ---- the same everywhere ----------------------------------------------------------------------------------------------
+# ---- the same everywhere ---------------------------------------------------------------------------------------------
 
 
 def test_batch_api_and_mlflow_say_the_same_of_a_text(sampled: Any, sample: Path, model: TriageModel) -> None:
@@ -131,7 +141,9 @@ def test_small_batches_give_the_same_rows(sampled: Any, sample: Path, run_night:
     assert small.manifest["totals"] == sampled.manifest["totals"]
     for name in ("scored", "review"):
         same(small.rows(name), sampled.rows(name))
-    assert [row["case_key"] for row in small.rows("escalations")] == [row["case_key"] for row in sampled.rows("escalations")]
+    assert [row["case_key"] for row in small.rows("escalations")] == [
+        row["case_key"] for row in sampled.rows("escalations")
+    ]
 
 
 def same(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
@@ -158,7 +170,9 @@ def test_the_order_of_the_files_does_not_change_what_is_found(
     assert keys[0] == keys[1]
 
 
-def test_the_same_night_twice_is_the_same_to_the_byte(sampled: Any, sample: Path, run_night: Callable[..., Any]) -> None:
+def test_the_same_night_twice_is_the_same_to_the_byte(
+    sampled: Any, sample: Path, run_night: Callable[..., Any]
+) -> None:
     again = run_night(sample)
     for name in NAMES:
         if name not in ("manifest.json",):
@@ -175,7 +189,7 @@ def test_compressed_files_are_scored_alike(sample: Path, tmp_path: Path, run_nig
     assert run_night(packed).priorities() == pytest.approx(run_night(sample / "survey.csv").priorities(), abs=1e-6)
 
 
-# ---- the list ---------------------------------------------------------------------------------------------------------
+# ---- the list --------------------------------------------------------------------------------------------------------
 
 
 def test_one_row_per_customer_ranked_and_cut(sampled: Any, sample: Path, run_night: Callable[..., Any]) -> None:
@@ -209,14 +223,27 @@ def test_a_listed_case_is_explained_and_carries_all_its_texts(sampled: Any, samp
     for case in sampled.rows("escalations"):
         lead = scored[case["lead_id"]]
         assert sum(reason["contribution"] for reason in case["reasons"]) == pytest.approx(case["priority"], abs=1e-9)
-        for name in ("priority", "reasons", "sentiment", "urgency", "signals", "p_detractor", "model_version", "created_at"):
+        for name in (
+            "priority",
+            "reasons",
+            "sentiment",
+            "urgency",
+            "signals",
+            "p_detractor",
+            "model_version",
+            "created_at",
+        ):
             assert case[name] == lead[name], name
         assert case["text"] == texts[case["lead_id"]]["text"]
         assert case["customer_value"] == texts[case["lead_id"]]["customer_value"]
         mine = [row["id"] for row in texts.values() if row["customer_id"] and row["customer_id"] == case["customer_id"]]
         assert sorted(text["id"] for text in case["texts"]) == sorted(mine or [case["lead_id"]])
         assert case["n_texts"] == len(case["texts"])
-        moments = [datetime.fromisoformat(text["created_at"]).replace(tzinfo=None) for text in case["texts"] if text["created_at"]]
+        moments = [
+            datetime.fromisoformat(text["created_at"]).replace(tzinfo=None)
+            for text in case["texts"]
+            if text["created_at"]
+        ]
         if all(text["created_at"] and text["created_at"].endswith("Z") for text in case["texts"]):
             assert moments == sorted(moments, reverse=True)  # newest first
             assert datetime.fromisoformat(case["waiting_since"]).replace(tzinfo=None) == moments[-1]
@@ -257,7 +284,11 @@ def test_texts_without_a_customer_are_cases_of_their_own(
     one = write_lines("a.jsonl", [{"id": "1", "text": ANGRY}, {"id": "2", "text": ANGRY}])
     two = write_lines("b.jsonl", [{"id": "1", "text": ANGRY}])
     found = run_night(one, two, overrides=["rank.min_confidence=0"])
-    assert [case["case_key"] for case in found.rows("escalations")] == [f"text:{one}:1", f"text:{one}:2", f"text:{two}:1"]
+    assert [case["case_key"] for case in found.rows("escalations")] == [
+        f"text:{one}:1",
+        f"text:{one}:2",
+        f"text:{two}:1",
+    ]
     assert all(case["customer_id"] is None for case in found.rows("escalations"))
 
 
@@ -267,7 +298,10 @@ def test_context_reaches_across_files(write_lines: Callable[..., Path], run_nigh
     row = {"text": CALM, "nps": 0, "customer_id": "c", "customer_value": 10}
     one = write_lines("a.jsonl", [row | {"id": "1", "created_at": "2026-11-01"}])
     two = write_lines("b.jsonl", [row | {"id": "2", "created_at": "2026-11-02", "customer_value": 900}])
-    reasons = {row["id"]: {r["factor"]: r["contribution"] for r in row["reasons"]} for row in run_night(one, two, overrides=weights).rows("scored")}
+    reasons = {
+        row["id"]: {r["factor"]: r["contribution"] for r in row["reasons"]}
+        for row in run_night(one, two, overrides=weights).rows("scored")
+    }
     assert reasons["2"]["customer_value"] > reasons["1"]["customer_value"]
     assert reasons["2"]["repeat_contact"] > reasons["1"].get("repeat_contact", 0)
 
@@ -277,12 +311,14 @@ def test_weights_that_mean_nothing_are_named(sample: Path, run_night: Callable[.
     assert found.manifest["weights_without_a_factor"] == ["charm", "sentiment"]
 
 
-# ---- for people -------------------------------------------------------------------------------------------------------
+# ---- for people ------------------------------------------------------------------------------------------------------
 
 
 def test_cells_are_inert(write_lines: Callable[..., Path], run_night: Callable[..., Any]) -> None:
     starts = ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"]
-    rows = [{"id": start, "customer_id": f"{start}c", "channel": start, "text": f"{start} {ANGRY}"} for start in starts[:4]]
+    rows = [
+        {"id": start, "customer_id": f"{start}c", "channel": start, "text": f"{start} {ANGRY}"} for start in starts[:4]
+    ]
     rows += [{"id": str(place), "text": f"{start} {ANGRY}"} for place, start in enumerate(starts)]
     found = run_night(write_lines("a.jsonl", rows), overrides=["rank.min_confidence=0"])
     with (found.folder / "escalations.csv").open(encoding="utf-8", newline="") as stream:
@@ -316,12 +352,14 @@ def test_the_page_shows_texts_and_runs_nothing(write_lines: Callable[..., Path],
     page = (found.folder / "escalations.html").read_text(encoding="utf-8")
     assert html.escape(evil, quote=True).replace("&#x27;", "&#39;") in page.replace("&#x27;", "&#39;")
     for tag in ("<script", "<img", "<b>", "<i>", "<u>", "49"):
-        assert tag not in page.replace("font: 15px/1.5", "").split("</style>")[1].replace(f"{found.rows('escalations')[0]['priority']:.1f}", ""), tag
+        assert tag not in page.replace("font: 15px/1.5", "").split("</style>")[1].replace(
+            f"{found.rows('escalations')[0]['priority']:.1f}", ""
+        ), tag
     assert "http" not in page.split("</style>")[1]
     assert "default-src 'none'" in page
 
 
-# ---- whole or not at all ------------------------------------------------------------------------------------------------
+# ---- whole or not at all ---------------------------------------------------------------------------------------------
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -336,7 +374,7 @@ def test_a_file_that_breaks_midway_leaves_the_last_night_as_it_was(
     before = snapshot(tmp_path / "out")
     truncated = tmp_path / "zzz.jsonl.gz"
     truncated.write_bytes(gzip.compress((sample / "tickets.jsonl").read_bytes())[:-500])
-    with pytest.raises(FileRefused, match="zzz.jsonl.gz: truncated_container: "):
+    with pytest.raises(FileRefused, match=r"zzz.jsonl.gz: truncated_container: "):
         run_night(sample / "survey.csv", truncated, into=output)
     assert snapshot(tmp_path / "out") == before
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["night"]
@@ -367,7 +405,10 @@ def test_what_is_somebody_elses_is_never_touched(sample: Path, tmp_path: Path, r
     file.write_text("mine")
     with pytest.raises(OutputError) as caught:
         run_night(sample, into=folder)
-    assert str(caught.value) == f"--output {folder} holds other files and no manifest.json of a night; give a folder of its own"
+    assert (
+        str(caught.value)
+        == f"--output {folder} holds other files and no manifest.json of a night; give a folder of its own"
+    )
     with pytest.raises(OutputError) as caught:
         run_night(sample, into=file)
     assert str(caught.value) == f"--output {file} is a file; give a folder that is new or holds an earlier night"
@@ -382,7 +423,7 @@ def test_a_folder_of_another_program_with_a_manifest_is_not_taken_for_a_night(
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps({"name": "My extension", "version": "1"}))
     (folder / "content.js").write_text("work of weeks")
-    with pytest.raises(OutputError, match="^--output .*extension holds other files"):
+    with pytest.raises(OutputError, match=r"^--output .*extension holds other files"):
         run_night(sample, into=folder)
     assert (folder / "content.js").read_text() == "work of weeks"
 
@@ -391,8 +432,11 @@ def test_a_night_of_rejects_alone_is_a_night(write_lines: Callable[..., Path], r
     found = run_night(write_lines("a.jsonl", [{"id": "1", "text": ""}, {"id": "2"}]))
     assert sorted(path.name for path in found.folder.iterdir()) == NAMES
     assert found.manifest["totals"] == {
-        "rows_in": 2, "rows_scored": 0, "rows_rejected": 2, "reject_reasons": {"empty_text": 1, "missing_text": 1},
-    }  # fmt: skip
+        "rows_in": 2,
+        "rows_scored": 0,
+        "rows_rejected": 2,
+        "reject_reasons": {"empty_text": 1, "missing_text": 1},
+    }
     for name in ("scored", "review", "escalations"):
         assert found.table(name).num_rows == 0
     assert found.table("rejected").num_rows == 2
@@ -411,11 +455,13 @@ def test_the_tables_of_an_empty_night_have_the_same_columns(
 def test_nothing_to_read_is_said(tmp_path: Path, run_night: Callable[..., Any]) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("hello")
-    with pytest.raises(InputError, match="^no feedback file in '.*/in' \\(passed over: .*notes.txt\\)"):
+    with pytest.raises(InputError, match=r"^no feedback file in '.*/in' \(passed over: .*notes.txt\)"):
         run_night(tmp_path / "in")
 
 
 def test_what_was_passed_over_is_in_the_manifest(sample: Path, tmp_path: Path, run_night: Callable[..., Any]) -> None:
     shutil.copy(sample / "social.tsv", tmp_path / "social.tsv")
     (tmp_path / "notes.txt").write_text("hello")
-    assert run_night(tmp_path, into=tmp_path.parent / f"{tmp_path.name}-out").manifest["ignored"] == [f"{tmp_path}/notes.txt"]
+    assert run_night(tmp_path, into=tmp_path.parent / f"{tmp_path.name}-out").manifest["ignored"] == [
+        f"{tmp_path}/notes.txt"
+    ]

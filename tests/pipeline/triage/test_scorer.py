@@ -48,5 +48,5 @@ def test_value_is_placed_among_known_customers(model: TriageModel) -> None:
 
 def test_a_folder_is_loaded_and_another_refused(model_folder: Path, model: TriageModel, tmp_path: Path) -> None:
     assert Scorer.load(str(model_folder), Config()).model_version == model.version
-    with pytest.raises(ArtefactError, match="is not a model: model.json is missing"):
+    with pytest.raises(ArtefactError, match=r"is not a model: model.json is missing"):
         Scorer.load(str(tmp_path), Config())

@@ -26,7 +26,17 @@ def test_the_way_of_a_listed_row(sampled: Any, sample: Path, model: TriageModel)
     case = next(case for case in sampled.rows("escalations") if case["customer_id"] and case["customer_value"])
     told = lines(case["lead_id"], model, sample)
     stations = [line.split()[0] for line in told if not line.startswith(" ")]
-    assert stations == ["read", "validated", "masked", "prepared", "tokens", "predicted", "context", "ranked", "reviewed"]
+    assert stations == [
+        "read",
+        "validated",
+        "masked",
+        "prepared",
+        "tokens",
+        "predicted",
+        "context",
+        "ranked",
+        "reviewed",
+    ]
     assert f"id {case['lead_id']}" in told[1]
     assert f"customer_id {case['customer_id']}" in told[1]
     (ranked,) = [place for place, line in enumerate(told) if line.startswith("ranked")]
