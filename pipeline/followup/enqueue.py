@@ -34,11 +34,11 @@ class Enqueuing:
         """
         known = self._known(escalation.case_key)
         new = list({text.key: text for text in escalation.texts if text.key not in known}.values())
+        if not new:
+            return "unchanged"  # priority grows with waiting alone, so the same dump an hour later is not news
         live = self._live(escalation.case_key)
         if live is not None:
             return self._join(live, escalation, known, new)
-        if not new:
-            return "unchanged"
         if escalation.lead.key not in known:
             return self._open(escalation, new)
         strongest = _strongest(new)
@@ -77,10 +77,8 @@ class Enqueuing:
     ) -> str:
         # A lead that an earlier, closed case already answered must not lift this one.
         ours = known.get(escalation.lead.key, live.id) == live.id
-        candidate = escalation if ours else escalation.led_by(_strongest(new)) if new else None
-        raised = candidate if candidate is not None and candidate.priority > live.priority else None
-        if not new and raised is None:
-            return "unchanged"
+        candidate = escalation if ours else escalation.led_by(_strongest(new))
+        raised = candidate if candidate.priority > live.priority else None
         if raised is not None:
             waiting = [moment for moment in (live.waiting_since, raised.waiting_since) if moment]
             values = _ranked(raised) | {"waiting_since": min(waiting, default=None)}
@@ -92,8 +90,7 @@ class Enqueuing:
         return "updated"
 
     def _attach(self, case_id: int, case_key: str, new: Sequence[Text], what: str, **detail: Any) -> None:
-        if new:
-            self.connection.execute(insert(FEEDBACK), [_stored(text, case_id, case_key, self.at) for text in new])
+        self.connection.execute(insert(FEEDBACK), [_stored(text, case_id, case_key, self.at) for text in new])
         count = select(func.count()).where(FEEDBACK.c.case_id == case_id).scalar_subquery()
         self.connection.execute(
             update(CASES)

@@ -201,3 +201,10 @@ def test_whatever_comes_nothing_doubles_and_repeating_is_void(tmp_path_factory: 
             except ValueError as error:
                 assert "newer open case" in str(error)
     store.close()
+
+
+def test_the_same_texts_an_hour_later_change_nothing_though_waiting_raised_their_priority(store: Store) -> None:
+    store.enqueue(listed(escalation("C-1", said("leaving today", 80.0))), at=NIGHT)
+    before = store.queue()
+    assert store.enqueue(listed(escalation("C-1", said("leaving today", 81.5))), at=LATER) == Enqueued(0, 0, 1)
+    assert store.queue() == before
