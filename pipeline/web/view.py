@@ -13,6 +13,8 @@ from pipeline.web.display import Display
 from pipeline.web.marking import Segment, excerpt, segments, visible
 from pipeline.web.when import When, when
 
+MARKED_POINTS = 5.0  # a reason of less is listed with its words, but marking them would colour the whole text
+
 
 class Chip(NamedTuple):
     """A label with its head's words, its tone, and the confidence in per cent."""
@@ -94,8 +96,8 @@ def name(case: Case) -> str:
 
 
 def telling(case: Case) -> list[str]:
-    """Return all words that speak for the priority of a case."""
-    return [word for reason in case.reasons for word in reason.words]
+    """Return the words that speak for the priority of a case, of reasons that weigh at least `MARKED_POINTS`."""
+    return [word for reason in case.reasons if reason.contribution >= MARKED_POINTS for word in reason.words]
 
 
 def points(value: float) -> str:
