@@ -8,6 +8,7 @@ python serve.py --model models:/amends-triage/3 --set store.url=sqlite:///data/l
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import socket
 import sys
@@ -83,10 +84,8 @@ def serve(options: argparse.Namespace, config: Config, listener: socket.socket) 
     loading.start()
     print(f"Amends is on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops it)", flush=True)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False, proxy_headers=False))
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass
     store.close()
     return 0
 

@@ -19,7 +19,7 @@ MOVES = {
 }
 
 
-class UnknownCase(KeyError):
+class UnknownCaseError(KeyError):
     """No case has this number; the message is one sentence."""
 
     def __init__(self, case_id: int) -> None:
@@ -29,7 +29,7 @@ class UnknownCase(KeyError):
         return str(self.args[0])
 
 
-class Conflict(ValueError):
+class ConflictError(ValueError):
     """A change that came too late or is not allowed from where the case stands; the message is one sentence."""
 
 
@@ -72,7 +72,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Case:
-    """One customer's open (or once open) matter. `texts` (newest first) and `events` (oldest first) only by `Store.case`.
+    """One customer's matter, open or closed; `texts` (newest first) and `events` (oldest first) by `Store.case` alone.
 
     `labels` holds, per head, the label or the list of labels of the lead text; `confidence`, per head, the
     probability of that label, or, for a binary head, of yes. `version` counts the changes of the row.

@@ -112,7 +112,7 @@ def _strongest(texts: Sequence[Text]) -> Text:
 
 
 def _ranked(escalation: Escalation) -> dict[str, Any]:
-    """Return the columns that belong together: a priority, the text that earned it, and the reasons that add up to it."""
+    """Return the columns that belong together: a priority, the text that earned it, the reasons that add up to it."""
     return {
         "customer_id": escalation.customer_id,
         "customer_value": escalation.customer_value,

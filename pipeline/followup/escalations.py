@@ -36,7 +36,7 @@ class Escalation:
     scored_at: datetime | None = None
 
     def led_by(self, text: Text) -> Escalation:
-        """Return the escalation that `text` alone would be: its own priority, without reasons, which came for the lead."""
+        """Return the escalation that `text` alone would be: its own priority, and no reasons: those are the lead's."""
         return replace(
             self,
             lead=text,

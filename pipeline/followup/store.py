@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from pipeline.config import ConfigError
-from pipeline.followup.case import MOVES, STATUSES, Case, Conflict, Enqueued, Event, Reason, Text, UnknownCase
+from pipeline.followup.case import MOVES, STATUSES, Case, ConflictError, Enqueued, Event, Reason, Text, UnknownCaseError
 from pipeline.followup.engine import connect, writing
 from pipeline.followup.enqueue import Enqueuing
 from pipeline.followup.escalations import read
@@ -87,7 +87,7 @@ class Store:
 
         Raises
         ------
-        UnknownCase
+        UnknownCaseError
             No case has this number.
         """
         order = (FEEDBACK.c.created_at.desc().nulls_last(), FEEDBACK.c.id.desc())
@@ -108,11 +108,11 @@ class Store:
 
         Raises
         ------
-        UnknownCase
+        UnknownCaseError
             No case has this number.
         ValueError
             No such status.
-        Conflict
+        ConflictError
             The case may not go there from where it stands, or somebody else was faster.
         """
         _check(status)
@@ -129,9 +129,11 @@ class Store:
             try:
                 changed = connection.execute(change).rowcount
             except IntegrityError as error:
-                raise Conflict(f"case {case_id} cannot be opened again: this customer has a newer open case") from error
+                raise ConflictError(
+                    f"case {case_id} cannot be opened again: this customer has a newer open case"
+                ) from error
             if not changed:
-                raise Conflict(f"case {case_id} was changed by somebody else a moment ago")
+                raise ConflictError(f"case {case_id} was changed by somebody else a moment ago")
             entry = {"case_id": case_id, "at": at, "who": by, "what": status, "detail": {"before": row.status}}
             connection.execute(insert(EVENTS).values(entry))
         return self.case(case_id)
@@ -140,7 +142,7 @@ class Store:
         """Return the number of cases of every status, in the order of `STATUSES`."""
         with self.engine.connect() as connection:
             rows = connection.execute(select(CASES.c.status, func.count()).group_by(CASES.c.status)).all()
-        found = {status: count for status, count in rows}
+        found = {row.status: int(row[1]) for row in rows}
         return {status: found.get(status, 0) for status in STATUSES}
 
     def customer_values(self) -> list[float]:
@@ -167,18 +169,18 @@ def _check(status: str) -> None:
 
 def _check_move(row: Row[Any], status: str, version: int | None) -> None:
     if status == row.status:
-        raise Conflict(f"case {row.id} is already {status}")
+        raise ConflictError(f"case {row.id} is already {status}")
     if version is not None and version != row.version:
-        raise Conflict(f"case {row.id} was changed since you opened it; it is {row.status} now")
+        raise ConflictError(f"case {row.id} was changed since you opened it; it is {row.status} now")
     if status not in MOVES[row.status]:
-        raise Conflict(f"case {row.id} is {row.status}; from there it can become {', '.join(MOVES[row.status])}")
+        raise ConflictError(f"case {row.id} is {row.status}; from there it can become {', '.join(MOVES[row.status])}")
 
 
 def _row(connection: Connection, case_id: int) -> Row[Any]:
     # SQLite and PostgreSQL refuse a number that their column cannot hold; no case has such a number.
     row = connection.execute(select(CASES).where(CASES.c.id == case_id)).first() if 0 < case_id < 2**31 else None
     if row is None:
-        raise UnknownCase(case_id)
+        raise UnknownCaseError(case_id)
     return row
 
 

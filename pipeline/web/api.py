@@ -88,7 +88,7 @@ def api(store: Store, scorer: Scorer, *, allowed: bool) -> APIRouter:
         summary="Score up to 1,000 records of feedback",
     )
     async def score(request: Request) -> PlainJSON:
-        """Every record comes back once: scored under `results`, or under `rejected` with the reason. Nothing is stored."""
+        """Every record comes back once, under `results` or, with the reason, under `rejected`; nothing is stored."""
         records = _records(await json_body(request))
         if not scorer.ready:
             raise HTTPException(503, why_not_ready(scorer), headers={"Retry-After": "5"})
@@ -141,13 +141,14 @@ def _allow(allowed: bool) -> None:
 
 
 def _records(body: Any) -> list[object]:
-    """Return the records of a request.
+    """Return the records of a request: those under ``records``, or the body itself where it is a list.
 
     Raises
     ------
     HTTPException
         422 where the body has another shape; what is wrong with a single record is for the scorer to say.
     """
+    body = {"records": body} if isinstance(body, list) else body
     if not isinstance(body, dict) or not isinstance(body.get("records"), list):
         raise HTTPException(422, f"the body has no list 'records'; {SHAPE}")
     unknown = [key for key in body if key != "records"]

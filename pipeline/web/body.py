@@ -44,7 +44,7 @@ async def json_body(request: Request, limit: int = JSON_LIMIT) -> Any:
     Raises
     ------
     HTTPException
-        413 or 415 (see `read`); 422 for what is not JSON in UTF-8, is nested too deeply, or holds no real number or text.
+        413 or 415 (see `read`); 422 for what is not JSON in UTF-8, is nested too deeply, or holds no real number.
     """
     body = await read(request, "application/json", limit)
     try:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from pipeline.followup.case import LIVE, STATUSES, Case, Conflict, UnknownCase
+from pipeline.followup.case import LIVE, STATUSES, Case, ConflictError, UnknownCaseError
 from pipeline.followup.store import Store
 from pipeline.web import view
 from pipeline.web.body import form_body
@@ -81,9 +81,9 @@ class Desk:
             raise HTTPException(422, "The form names no status that a case can have.")
         try:
             case = self.store.mark(case_id, status, WHO, version=int(version))
-        except UnknownCase as error:
+        except UnknownCaseError as error:
             raise HTTPException(404, _said(error)) from None
-        except Conflict as error:
+        except ConflictError as error:
             return self.pages.error(409, _said(error), case_id=case_id)
         # Who closes a case wants the next customer; who reached one is still talking to them.
         if shown == "case" and case.status in LIVE:
@@ -93,7 +93,7 @@ class Desk:
     def _find(self, case_id: int) -> Case:
         try:
             return self.store.case(case_id)
-        except UnknownCase as error:
+        except UnknownCaseError as error:
             raise HTTPException(404, _said(error)) from None
 
     def _notice(self, marked: int | None) -> tuple[Case, str, str] | None:
@@ -102,7 +102,7 @@ class Desk:
             return None
         try:
             case = self.store.case(marked)
-        except UnknownCase:
+        except UnknownCaseError:
             return None
         return case, view.name(case), TABS[case.status].lower()
 

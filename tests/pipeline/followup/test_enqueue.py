@@ -29,7 +29,9 @@ def everything(store: Store) -> list[list[tuple[object, ...]]]:
 
 
 def test_a_list_opens_one_case_per_customer(store: Store) -> None:
-    table = listed(escalation("C-1", said("leaving today", 90.0), said("hm", 20.0)), escalation("C-2", said("late", 50.0)))
+    table = listed(
+        escalation("C-1", said("leaving today", 90.0), said("hm", 20.0)), escalation("C-2", said("late", 50.0))
+    )
     assert store.enqueue(table, at=NIGHT) == Enqueued(opened=2, updated=0, unchanged=0)
     first, second = store.queue()
     assert (first.customer_id, first.priority, first.n_texts) == ("C-1", 90.0, 2)
@@ -38,7 +40,8 @@ def test_a_list_opens_one_case_per_customer(store: Store) -> None:
     }  # fmt: skip
     assert first.confidence["detractor"] == 0.97
     assert first.reasons[1].words == ("leaving", "never again")
-    assert first.opened_at == NIGHT and first.waiting_since == datetime(2026, 11, 20, 8, tzinfo=UTC)
+    assert first.opened_at == NIGHT
+    assert first.waiting_since == datetime(2026, 11, 20, 8, tzinfo=UTC)
     assert second.text == "late"
     assert [event.what for event in store.case(first.id).events] == ["opened"]
 
@@ -59,7 +62,9 @@ def test_new_texts_join_the_live_case_and_raise_it(store: Store) -> None:
     assert done == Enqueued(0, 1, 0)
     now = store.case(case.id)
     assert (now.status, now.priority, now.text, now.n_texts) == ("contacted", 80.0, "second", 2)
-    assert now.model_version == "8" and now.updated_at == LATER and now.opened_at == NIGHT
+    assert now.model_version == "8"
+    assert now.updated_at == LATER
+    assert now.opened_at == NIGHT
     assert [event.what for event in now.events] == ["opened", "contacted", "raised"]
     assert now.events[-1].detail == {"priority": 80.0, "before": 60.0, "texts": 1}
 
@@ -178,7 +183,9 @@ DUMPS = st.lists(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(DUMPS)
-def test_whatever_comes_nothing_doubles_and_repeating_is_void(tmp_path_factory: pytest.TempPathFactory, dumps: object) -> None:
+def test_whatever_comes_nothing_doubles_and_repeating_is_void(
+    tmp_path_factory: pytest.TempPathFactory, dumps: object
+) -> None:
     store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('cases')}/a.db")
     for texts, (case_id, status) in dumps:  # type: ignore[attr-defined]
         by_customer: dict[str, list[dict[str, object]]] = {}
@@ -199,7 +206,7 @@ def test_whatever_comes_nothing_doubles_and_repeating_is_void(tmp_path_factory: 
             try:
                 store.mark(case_id, status, "ana")
             except ValueError as error:
-                assert "newer open case" in str(error)
+                assert "newer open case" in str(error)  # noqa: PT017
     store.close()
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pipeline.config import ConfigError, resolve
-from pipeline.followup.case import MOVES, STATUSES, Conflict, UnknownCase
+from pipeline.followup.case import MOVES, STATUSES, ConflictError, UnknownCaseError
 from pipeline.followup.engine import connect
 from pipeline.followup.store import Store
 from pipeline.followup.tables import CASES, EVENTS, METADATA
@@ -42,7 +42,7 @@ def test_a_case_moves_just_as_the_table_says(store: Store, case_id: int, before:
         assert store.mark(case_id, after, "bo").status == after
         assert store.case(case_id).events[-1].detail == {"before": before}
     else:
-        with pytest.raises(Conflict, match=f"case {case_id} is "):
+        with pytest.raises(ConflictError, match=f"case {case_id} is "):
             store.mark(case_id, after, "bo")
         assert store.case(case_id).status == before
 
@@ -52,7 +52,8 @@ def test_marking_says_who_and_when(store: Store, case_id: int) -> None:
     case = store.mark(case_id, "contacted", "ana", at=at)
     assert case.updated_at == case.events[-1].at == datetime(2026, 11, 21, 8, tzinfo=UTC)
     assert case.events[-1].at.utcoffset() == timedelta(0)
-    assert case.events[-1].who == "ana" and case.version == 2
+    assert case.events[-1].who == "ana"
+    assert case.version == 2
 
 
 def test_a_naive_time_is_refused(store: Store, case_id: int) -> None:
@@ -62,7 +63,7 @@ def test_a_naive_time_is_refused(store: Store, case_id: int) -> None:
 
 def test_an_unknown_case_or_status_is_named(store: Store, case_id: int) -> None:
     for unknown in (case_id + 1, 0, -1, 10**30):
-        with pytest.raises(UnknownCase, match=f"^there is no case {unknown}$"):
+        with pytest.raises(UnknownCaseError, match=f"^there is no case {unknown}$"):
             store.mark(unknown, "contacted", "ana")
     with pytest.raises(ValueError, match="a status is one of open, contacted, resolved, dismissed; got 'lost'"):
         store.mark(case_id, "lost", "ana")
@@ -71,14 +72,14 @@ def test_an_unknown_case_or_status_is_named(store: Store, case_id: int) -> None:
 def test_a_stale_version_loses(store: Store, case_id: int) -> None:
     seen = store.case(case_id).version
     store.mark(case_id, "contacted", "ana", version=seen)
-    with pytest.raises(Conflict, match="was changed since you opened it; it is contacted now"):
+    with pytest.raises(ConflictError, match="was changed since you opened it; it is contacted now"):
         store.mark(case_id, "dismissed", "bo", version=seen)
 
 
 def test_reopening_beside_a_newer_case_is_refused(store: Store, case_id: int) -> None:
     store.mark(case_id, "resolved", "ana")
     store.enqueue(listed(escalation("C-1", said("again", 91.0))))
-    with pytest.raises(Conflict, match="this customer has a newer open case"):
+    with pytest.raises(ConflictError, match="this customer has a newer open case"):
         store.mark(case_id, "open", "ana")
     assert store.case(case_id).status == "resolved"
 
@@ -91,7 +92,7 @@ def test_of_many_who_mark_one_case_one_wins(url: str, store: Store, case_id: int
         start.wait()
         try:
             outcomes.append(own.mark(case_id, "contacted", name).events[-1].who)
-        except Conflict:
+        except ConflictError:
             outcomes.append(None)
         own.close()
 
@@ -101,7 +102,8 @@ def test_of_many_who_mark_one_case_one_wins(url: str, store: Store, case_id: int
     for thread in threads:
         thread.join()
     winners = [who for who in outcomes if who]
-    assert len(outcomes) == 8 and len(winners) == 1
+    assert len(outcomes) == 8
+    assert len(winners) == 1
     assert [event.who for event in store.case(case_id).events] == ["nightly run", winners[0]]
 
 
