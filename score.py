@@ -12,6 +12,7 @@ Exit codes: 0 done; 1 unexpected; 2 bad input or settings; 3 done, but more rows
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser().error("--output DIR is needed (or --dry-run, or --trace ID)")
     from pipeline.config import load
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # told to end, it cleans up behind itself
     try:
         return score(options, load(options.config, options.overrides))
     except (ValueError, FileNotFoundError) as error:
@@ -55,13 +57,14 @@ def parser() -> argparse.ArgumentParser:
 
 def score(options: argparse.Namespace, config: Config) -> int:
     """Find the files, then count, trace, or run the night."""
+    from pipeline.feedback.sources import discover
     from pipeline.triage import intake, report
 
     now = report.moment(options.as_of)
-    files, ignored = intake.find(options.inputs, config)
+    found = discover(options.inputs, follow_links=config.ingest.follow_links)
     if options.dry_run:
-        counts = intake.count(files, config)
-        print(report.summary(counts, ignored))
+        counts = intake.count(found.files, config)
+        print(report.summary(counts, found.ignored))
         return report.exit_code(intake.totals(counts), config)
     if options.output and not options.trace:
         from pipeline.triage.publish import check
@@ -74,10 +77,10 @@ def score(options: argparse.Namespace, config: Config) -> int:
     if options.trace:
         from pipeline.triage.trace import trace
 
-        print("\n".join(trace(options.trace, files, model, config, now)))
+        print("\n".join(trace(options.trace, found.files, model, config, now)))
         return 0
     with report.progress() as show:
-        manifest = nightly.run(files, ignored, options.output, model, config, now, show)
+        manifest = nightly.run(found, options.output, model, config, now, show)
     print(report.closing(manifest, options.output))
     if options.enqueue:
         import pyarrow.parquet as pq

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from .ranking import Ranking
+from .schema import DERIVABLE
 from .scoring import RECORD, score
 from .triage import TriageModel
 
@@ -45,7 +46,9 @@ class TriagePyfunc:
         now = now if now.tzinfo else now.replace(tzinfo=UTC)
         # MLflow and pandas have several ways to say that a cell is missing; we have None.
         records = {
-            name: [None if missing else value for value, missing in zip(column, column.isna(), strict=True)]
+            name: [
+                None if missing else _cell(name, value) for value, missing in zip(column, column.isna(), strict=True)
+            ]
             for name, column in model_input.items()
             if name in RECORD
         }
@@ -56,6 +59,15 @@ class TriagePyfunc:
             if pa.types.is_list(column.type):  # pandas would hold arrays, which neither JSON nor MLflow take for lists
                 frame[column.name] = scored.column(column.name).to_pylist()
         return frame
+
+
+def _cell(name: str, value: Any) -> Any:
+    """Return a table's cell as a record holds it: numbers as numbers, times in ISO 8601, all else as text."""
+    if name in DERIVABLE:
+        return float(value)
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _load_pyfunc(path: str) -> TriagePyfunc:

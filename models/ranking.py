@@ -48,7 +48,7 @@ class Facts:
     known
         Numbers from which a binary head's label is derived, such as ``nps``.
     value_percentile
-        Share of customers worth less, 0..1.
+        Share of rows with a smaller value, ties counted half, 0..1.
     reach
         Audience: followers, helpful votes.
     waited_hours
@@ -120,22 +120,22 @@ def text_factor(schema: Schema, name: str) -> TextFactor | None:
     return None
 
 
-def customer_value(facts: Facts, urgency: Doubles, ranking: Ranking) -> Doubles:
-    """Return the share of customers worth less."""
+def customer_value(facts: Facts, allowed_hours: Doubles, ranking: Ranking) -> Doubles:
+    """Return the percentile of the value among the rows that have one."""
     return facts.value_percentile
 
 
-def reach(facts: Facts, urgency: Doubles, ranking: Ranking) -> Doubles:
+def reach(facts: Facts, allowed_hours: Doubles, ranking: Ranking) -> Doubles:
     """Return the audience on a logarithmic scale, 1 from `full_reach` on: a bad word travels."""
     return np.asarray(np.log1p(facts.reach) / np.log1p(ranking.full_reach))
 
 
-def waiting(facts: Facts, urgency: Doubles, ranking: Ranking) -> Doubles:
+def waiting(facts: Facts, allowed_hours: Doubles, ranking: Ranking) -> Doubles:
     """Return the time waited as a share of the time that the urgency allows."""
-    return np.asarray(facts.waited_hours / urgency)
+    return np.asarray(facts.waited_hours / allowed_hours)
 
 
-def repeat_contact(facts: Facts, urgency: Doubles, ranking: Ranking) -> Doubles:
+def repeat_contact(facts: Facts, allowed_hours: Doubles, ranking: Ranking) -> Doubles:
     """Return 0, 1/2, 1 for none, one, two or more earlier texts within the window."""
     return facts.earlier / 2
 

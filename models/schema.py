@@ -16,6 +16,7 @@ RESERVED = {
     "source", "record", "id", "text", "created_at", "channel", "lang", "industry", "customer_id", "customer_value",
     "reach", "nps", "rating", "split", "priority", "reasons", "review", "review_reason", "model_version", "scored_at",
 }  # fmt: skip
+DERIVABLE = ("nps", "customer_value", "reach")  # numbers of a record from which a label may be derived
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _DERIVE = re.compile(r"\s*([a-z_]+)\s*(<=|>=|==|<|>)\s*(-?\d+(?:\.\d+)?)\s*")
 _OPERATORS = {
@@ -48,6 +49,8 @@ class Derivation:
         match = _DERIVE.fullmatch(text)
         if match is None:
             raise SchemaError(f"derive must read like 'nps <= 6'; got {text!r}")
+        if match[1] not in DERIVABLE:
+            raise SchemaError(f"derive reads one of {', '.join(DERIVABLE)} (a rating is read as nps); got {match[1]!r}")
         return cls(match[1], match[2], float(match[3]))
 
     def __call__(self, value: float) -> bool:
@@ -147,6 +150,17 @@ class Schema:
     """All heads, in the order in which they are reported."""
 
     heads: tuple[Head, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse heads whose output columns would be one and the same."""
+        owner: dict[str, str] = {}
+        for head in self.heads:
+            for column in (head.name, f"{head.name}_confidence", *head.columns):
+                if column in owner:
+                    raise SchemaError(
+                        f"heads {owner[column]!r} and {head.name!r} both have a column {column!r}; rename one"
+                    )
+                owner[column] = head.name
 
     def __iter__(self) -> Any:
         return iter(self.heads)

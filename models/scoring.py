@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .attribution import readable, strongest
 from .instants import all_seconds
 from .ranking import Facts, Ranked, Ranking, rank
-from .schema import Head, Schema
+from .schema import DERIVABLE, Head, Schema
 from .triage import Predictions, TriageModel
 
 Doubles = NDArray[np.float64]
@@ -35,7 +35,7 @@ class Context:
     Attributes
     ----------
     value_percentile
-        Share of customers worth less than each row's, NaN where its value is unknown.
+        Share of rows with a smaller value than each row's, NaN where its value is unknown.
     earlier
         Number of earlier texts of the same customer within the window.
     now
@@ -146,7 +146,7 @@ def facts(records: Mapping[str, Sequence[Any]], ranking: Ranking, context: Conte
     """Return what is known of each record beside its text."""
     waited = (context.now - all_seconds(records["created_at"])) / _HOUR
     return Facts(
-        known={"nps": numbers(records["nps"])},
+        known={name: numbers(records[name]) for name in DERIVABLE},
         value_percentile=context.value_percentile,
         reach=numbers(records["reach"]),
         waited_hours=np.maximum(waited, 0),

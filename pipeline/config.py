@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from models.schema import Schema, SchemaError
 
 ROOT = Path(__file__).resolve().parent.parent
+_PASSWORD = re.compile(r"(://[^/@:]*:)[^@/]*@")
 DEFAULT = ROOT / "configs" / "default.yaml"
 
 
@@ -168,8 +170,16 @@ class Config(Section):
             raise ConfigError(f"{where}: {error}") from error
 
     def digest(self) -> str:
-        """Return the SHA-256 of the effective configuration, as 64 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+        """Return the SHA-256 of all settings but where runs and cases are kept, as 64 hexadecimal digits."""
+        settings = self.model_dump(exclude={"tracking", "store"})
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    def public(self) -> dict[str, Any]:
+        """Return the effective configuration without the passwords of its databases."""
+        settings = self.model_dump()
+        for section, key in (("tracking", "uri"), ("store", "url")):
+            settings[section][key] = _PASSWORD.sub(r"\1***@", settings[section][key])
+        return settings
 
 
 def resolve(path: str | Path) -> Path:
@@ -233,7 +243,8 @@ def _lay_over(data: dict[str, Any], override: str) -> None:
         if not isinstance(data, dict):
             raise ConfigError(f"--set {override}: {section!r} is a value, not a group of settings")
     try:
-        data[last] = yaml.safe_load(value)
+        # A column's name is a text, whatever YAML would make of it ("#text", "2024", "Text: body").
+        data[last] = value if sections[-1:] == ["columns"] else yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not YAML; quote it") from error
 

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import json
 import logging
 import os
 import re
-import shutil
-import sys
-import tempfile
-import types
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import yaml
 
 from models.ranking import Ranking
 from models.scoring import score
-from models.triage import ArtefactError, TriageModel
-from pipeline.config import ROOT, Config, ConfigError, resolve
+from models.triage import TriageModel
+from pipeline.artefact import open_artefact, self_contained
+from pipeline.config import Config, ConfigError, resolve
 
-MODELS = ROOT / "models"
-DATA = "triage"  # folder of the model's data inside the artefact
-PREFIX = "triage_model_"
 _SQLITE = "sqlite:///"
+_NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; no such alias
 _NOT_A_NAME = re.compile(r"[^\w\-./ :]")
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "phonenumbers", "pyarrow", "python-stdnum", "safetensors", "scipy")
 
@@ -44,15 +36,6 @@ class Registered:
     version: str
     alias: str
     run_id: str
-
-
-def source_hash() -> str:
-    """Return 12 hexadecimal digits that change with any line of `models/`."""
-    digest = hashlib.sha256()
-    for path in sorted(MODELS.rglob("*.py")):
-        digest.update(f"{path.relative_to(MODELS)}\0".encode())
-        digest.update(path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
 
 
 def log_training(
@@ -82,11 +65,9 @@ def log_training(
     """
     import mlflow
 
-    _quieten()
-    mlflow.set_tracking_uri(_tracking_uri(config))
-    mlflow.set_registry_uri(_tracking_uri(config))
+    connect(config)
     with mlflow.start_run(experiment_id=_experiment(config)) as run:
-        mlflow.log_dict(config.model_dump(), "config.yaml")
+        mlflow.log_dict(config.public(), "config.yaml")
         mlflow.log_params(dict(params))
         mlflow.set_tags(dict(tags))
         mlflow.log_input(_meta_dataset(dataset), context="training")
@@ -101,6 +82,27 @@ def log_training(
     return Registered(config.tracking.model_name, version, alias, run.info.run_id)
 
 
+def connect(config: Config) -> None:
+    """Reach the tracking store, so that one that is down stops a run before any work.
+
+    Raises
+    ------
+    ConfigError
+        It does not answer.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    _quieten()
+    mlflow.set_tracking_uri(_tracking_uri(config))
+    mlflow.set_registry_uri(_tracking_uri(config))
+    try:
+        mlflow.get_experiment_by_name(config.tracking.experiment)
+    except (MlflowException, OSError) as error:
+        where, why = config.public()["tracking"]["uri"], " ".join(str(error).split())[:300]
+        raise ConfigError(f"the tracking store {where} does not answer ({why}); see tracking.uri") from error
+
+
 def fetch(model: str, config: Config) -> TriageModel:
     """Return the model that `model` names: a registry alias, a ``models:/`` URI, or a folder.
 
@@ -112,56 +114,25 @@ def fetch(model: str, config: Config) -> TriageModel:
         Nothing by that name, or a folder that is no model.
     """
     path = Path(model).expanduser()
-    if not model.startswith("models:/") and (path.is_dir() or os.sep in model):
-        return _open(path)
-    return _open(
+    if not model.startswith("models:/") and (os.sep in model or (path / "model.json").is_file()):
+        return open_artefact(path)
+    if model.isdecimal():
+        model = f"models:/{config.tracking.model_name}/{model}"
+    return open_artefact(
         _download(model if model.startswith("models:/") else f"models:/{config.tracking.model_name}@{model}", config)
     )
-
-
-def _open(folder: Path) -> TriageModel:
-    if not (folder / "MLmodel").is_file():
-        return TriageModel.load(folder)
-    try:
-        flavour = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]["python_function"]
-        package = str(flavour["loader_module"]).split(".", maxsplit=1)[0]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise ArtefactError(f"{folder / 'MLmodel'} is damaged ({error!r}); fetch the model again") from error
-    if not package.startswith(PREFIX):
-        raise ArtefactError(f"{folder} was not logged by Amends: its loader is {package!r}; give a model of ours")
-    loaded = _package(package, folder / str(flavour.get("code", "code")) / package)
-    model: TriageModel = sys.modules[f"{loaded.__name__}.triage"].TriageModel.load(folder / str(flavour["data"]))
-    return model
-
-
-def _package(name: str, folder: Path) -> types.ModuleType:
-    """Import the package in `folder` as `name`, without touching `sys.path`."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(
-            name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-        )
-        if spec is None or spec.loader is None or not (folder / "__init__.py").is_file():
-            raise ArtefactError(f"{folder} is missing from the artefact; fetch the model again")
-        package = importlib.util.module_from_spec(spec)
-        sys.modules[name] = package
-        spec.loader.exec_module(package)
-        importlib.import_module(f"{name}.triage")
-    return sys.modules[name]
 
 
 def _download(uri: str, config: Config) -> Path:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    _quieten()
-    mlflow.set_tracking_uri(_tracking_uri(config))
-    mlflow.set_registry_uri(_tracking_uri(config))
+    connect(config)
     try:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
     except (MlflowException, OSError) as error:
-        raise ConfigError(
-            f"no model {uri} in {config.tracking.uri} ({' '.join(str(error).split())}); train one with: python train.py"
-        ) from error
+        where, why = config.public()["tracking"]["uri"], " ".join(str(error).split())
+        raise ConfigError(f"no model {uri} in {where} ({why}); train one with: python train.py") from error
 
 
 def _log_model(config: Config, folder: Path, example: Mapping[str, Any]) -> str:
@@ -171,7 +142,7 @@ def _log_model(config: Config, folder: Path, example: Mapping[str, Any]) -> str:
     model = TriageModel.load(folder)
     columns = {name: [value] for name, value in example.items()}
     scored = score(model, columns, Ranking.from_settings(model.ranking), datetime.now(UTC))
-    with _self_contained() as package:
+    with self_contained() as package:
         info = mlflow.pyfunc.log_model(
             name="model",
             loader_module=f"{package.name}.pyfunc",
@@ -189,8 +160,10 @@ def _signature(example: Mapping[str, Any], scored: pa.Schema) -> Any:
     """Return the signature of the model: of the input, only ``text`` is required."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import AnyType
 
-    kinds = {name: "string" if isinstance(value, str) else "double" for name, value in example.items()}
+    # Any type for the others: a table may hold its ids as whole numbers and its times as times.
+    kinds = {name: "string" if name == "text" else AnyType() for name in example}  # type: ignore[no-untyped-call]
     return ModelSignature(
         inputs=Schema([ColSpec(kind, name, name == "text") for name, kind in kinds.items()]),
         outputs=Schema([ColSpec(_kind(column.type), column.name, False) for column in scored]),
@@ -209,19 +182,6 @@ def _kind(arrow: pa.DataType) -> Any:
     return {pa.float32(): "float", pa.float64(): "double", pa.bool_(): "boolean"}.get(arrow, "string")
 
 
-@contextmanager
-def _self_contained() -> Iterator[Path]:
-    """Yield a copy of `models/` in a package named by its hash, importable while the block runs."""
-    with tempfile.TemporaryDirectory() as scratch:
-        package = Path(scratch) / f"{PREFIX}{source_hash()}"
-        shutil.copytree(MODELS, package, ignore=shutil.ignore_patterns("__pycache__"))
-        sys.path.insert(0, scratch)
-        try:
-            yield package
-        finally:
-            sys.path.remove(scratch)
-
-
 def _alias(config: Config, version: str, promote: bool) -> str:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -230,7 +190,9 @@ def _alias(config: Config, version: str, promote: bool) -> str:
     try:
         client.get_model_version_by_alias(name, "champion")
         alias = "champion" if promote else "challenger"
-    except MlflowException:
+    except MlflowException as error:
+        if error.error_code not in _NO_CHAMPION:
+            raise  # a server that fails must not make a champion of whatever comes
         alias = "champion"
     client.set_registered_model_alias(name, alias, version)
     return alias

@@ -57,6 +57,8 @@ def name(value: object) -> str | None:
         return str(value).lower()
     if isinstance(value, float) and math.isnan(value):  # how a data frame writes that nothing is there
         return None
+    if isinstance(value, float) and value.is_integer():  # how a data frame writes a whole number beside an empty cell
+        return str(int(value))
     return str(value) if isinstance(value, (int, float, Decimal)) else None
 
 

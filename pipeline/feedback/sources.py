@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from .record import FileRefused, InputError
@@ -26,6 +28,11 @@ class SourceFile:
     name: str
     format: str
     compression: str | None = None
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the file's bytes, as 64 hexadecimal digits."""
+        with self.path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,10 @@ def _expanded(given: str, ignored: list[str], follow_links: bool) -> Iterator[st
         names = [given]
     elif glob.has_magic(given):
         names = sorted(glob.glob(given, recursive=True))
+        behind = [] if follow_links else [name for name in names if _behind_link(given, name)]
+        if behind:
+            sentence = "it lies behind a link that leads out of its folder; name that folder itself or set"
+            raise FileRefused(behind[0], "not_regular_file", f"{sentence} --set ingest.follow_links=true")
         if not names:
             raise InputError(f"nothing matches {given!r}; check the folder and quote the pattern for the shell")
     else:
@@ -111,6 +122,12 @@ def _expanded(given: str, ignored: list[str], follow_links: bool) -> Iterator[st
             ignored.append(name)
         else:
             yield name
+
+
+def _behind_link(pattern: str, name: str) -> bool:
+    """Return whether a folder on the way from the fixed part of `pattern` to `name` is a link that leads out of it."""
+    fixed = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
+    return not Path(name).parent.resolve().is_relative_to(fixed.resolve())
 
 
 def _check_folder(path: Path, name: str, follow_links: bool) -> None:

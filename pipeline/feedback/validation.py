@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from os.path import basename
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -81,7 +82,10 @@ class Validator:
         # The position keeps two rows of the same content apart, so a derived id is never a duplicate. The labels are
         # left out: training and scoring give a row the same id.
         contents = zip(rows.chunk.numbers, *(rows.cells(column) for column in INPUTS if column != "id"), strict=True)
-        return [blake2b(repr((self._source, *content)).encode(), digest_size=16).hexdigest() for content in contents]
+        return [
+            blake2b(repr((basename(self._source), *content)).encode(), digest_size=16).hexdigest()
+            for content in contents
+        ]
 
     def _as_nps(self, rating: float | None) -> float | None:
         if rating is None:

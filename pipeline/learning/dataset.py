@@ -69,7 +69,7 @@ def load_dataset(config: Config) -> Dataset:
     data = Dataset(schema, columns, {}, {})
     for source in config.data.sources:
         for file in discover([resolve(source.path)], follow_links=config.ingest.follow_links).files:
-            data.files[_name(file.path)] = _sha256(file.path)
+            data.files[_name(file.path)] = file.sha256()
             _read(file, source, config, data, cells)
     if not len(data):
         raise ConfigError(f"data.sources hold no row that can be used; rejected were {dict(data.rejected)}")
@@ -102,11 +102,3 @@ def _read(
 
 def _name(path: Path) -> str:
     return os.path.relpath(path, resolve("."))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

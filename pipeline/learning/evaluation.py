@@ -93,8 +93,7 @@ def measure(head: Head, likely: Doubles, truth: Doubles, weights: Doubles, capac
 
 def _exclusive(head: Head, likely: Doubles, truth: Doubles, weights: Doubles) -> dict[str, Doubles]:
     said, held = likely.argmax(1), truth.argmax(1)
-    cells = np.eye(head.width**2)[held * head.width + said]
-    confusion = (weights @ cells).reshape(-1, head.width, head.width)
+    confusion = _confusion(held * head.width + said, weights, head.width)
     hits = np.diagonal(confusion, axis1=1, axis2=2)
     precision = _ratio(hits, confusion.sum(1))
     recall = _ratio(hits, confusion.sum(2))
@@ -164,6 +163,14 @@ def calibration_error(likely: Doubles, truth: Doubles, weights: Doubles) -> Doub
     bins = np.array_split(np.argsort(likely, kind="stable"), min(BINS, len(likely)))
     gaps = [np.abs(weights[:, rows] @ (likely[rows] - truth[rows])) for rows in bins]
     return np.asarray(np.sum(gaps, axis=0) / weights.sum(1))
+
+
+def _confusion(cell: NDArray[np.int64], weights: Doubles, width: int) -> Doubles:
+    """Return how often each label (rows) was given each label (columns), for every resample."""
+    out = np.zeros((len(weights), width * width))
+    for place in np.unique(cell):
+        out[:, place] = weights[:, cell == place].sum(1)
+    return out.reshape(-1, width, width)
 
 
 def _quadratic_kappa(confusion: Doubles) -> Doubles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import subprocess
 import tempfile
 from pathlib import Path
@@ -10,8 +11,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from pipeline.config import ROOT, Config
-from pipeline.registry import Registered, log_training, source_hash
+from models.ranking import Ranking, inactive
+from pipeline.artefact import source_hash
+from pipeline.config import ROOT, Config, ConfigError
+from pipeline.registry import Registered, connect, log_training
 
 from .dataset import Dataset, load_dataset
 from .plots import draw
@@ -33,6 +36,8 @@ EXAMPLE = {
 def run(config: Config, *, promote: bool) -> Registered:
     """Return the registered version of the model that `config` trains; progress goes to a terminal only."""
     console = Console(stderr=True)
+    connect(config)
+    _check_weights(config)
     data = load_dataset(config)
     splits = split(data, config.data.split)
     _announce(console, data, splits)
@@ -42,6 +47,16 @@ def run(config: Config, *, promote: bool) -> Registered:
     console.print(_table(trained))
     with tempfile.TemporaryDirectory() as scratch:
         return _log(config, data, splits, trained, Path(scratch), promote)
+
+
+def _check_weights(config: Config) -> None:
+    """Refuse a weight that means nothing here and is no default: it is a slip of the pen."""
+    ranking = Ranking.from_settings(config.rank.model_dump())
+    for name in inactive(config.schema_(), ranking):
+        if name not in Config().rank.weights:
+            hint = difflib.get_close_matches(name, [*config.schema_().names, *Config().rank.weights], 1)
+            tail = f"did you mean {hint[0]!r}?" if hint else "see configs/default.yaml"
+            raise ConfigError(f"rank.weights: {name!r} is no head, label or factor; {tail}")
 
 
 def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, scratch: Path, promote: bool) -> Registered:
@@ -72,6 +87,7 @@ def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, scratc
             "files": data.files,
             "rows": lineage["rows"],
             "rejected": dict(data.rejected),
+            "rejected_labels": {head: sum(unknown.values()) for head, unknown in data.rejected_labels.items()},
             "excluded": splits.excluded,
         },
         plots=scratch / "plots",
@@ -89,7 +105,10 @@ def _announce(console: Console, data: Dataset, splits: Splits) -> None:
         if any(counts.values()):
             console.print(f"{what}: " + ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count))
     for head, unknown in data.rejected_labels.items():
-        console.print(f"rejected labels of {head}: " + ", ".join(f"{n:,} {label!r}" for label, n in unknown.items()))
+        # Counts alone: a column mapped by mistake would print what customers wrote.
+        console.print(
+            f"rejected labels of {head}: {sum(unknown.values()):,} of {len(unknown):,} kinds that are not in the schema"
+        )
 
 
 def _table(trained: Trained) -> Table:

@@ -117,21 +117,28 @@ def _shares(keys: Sequence[str], group: Rows) -> NDArray[np.float64]:
 def _own_sides(
     own: NDArray[np.object_], side: NDArray[np.object_], share: NDArray[np.float64], group: Rows, settings: Split
 ) -> tuple[NDArray[np.object_], dict[str, int]]:
-    """Return the sides that sources name for their rows; `side` by hash for the rows of sources that name none.
+    """Return the sides that sources name for their rows; `side` by hash for groups of which no source names a row.
 
-    Where no source names a calibration side, it is cut from the named train side. The named test rows stay as they
-    are; what would leak from them is left out of training instead.
+    Where no source names a calibration side, it is cut from the named train side. A group with a named row is on the
+    side named, test before calibration before train: rows named otherwise are left out, and so are unnamed rows of a
+    test group, which the source's test side did not hold.
     """
+    named = {name: own == name for name in SIDES}
+    if not named["calibration"].any():
+        cut = named["train"] & (share < settings.calibration)
+        named["calibration"], named["train"] = cut, named["train"] & ~cut
     said = np.array([word is not None for word in own])
-    out = np.where(said, np.where(np.isin(own, SIDES), own, "other"), side).astype(object)
-    if "calibration" not in own:
-        out[said & (out == "train") & (share < settings.calibration)] = "calibration"
-    tested = np.isin(group, group[said & (out == "test")]) & np.isin(out, ("train", "calibration"))
+    out = np.where(said, "other", side).astype(object)
+    for name in ("train", "calibration", "test"):  # the last one to claim a group has it
+        of_group = np.isin(group, group[named[name]])
+        out[of_group] = "left out"
+        out[named[name] | (of_group & ~said & (name != "test"))] = name
+    other = said & ~np.logical_or.reduce(list(named.values()))
+    out[other] = "other"
     excluded = {
-        "other split word": int((out == "other").sum()),
-        "same customer or text as a test row": int(tested.sum()),
+        "other split word": int(other.sum()),
+        "same customer or text as a test row": int((out == "left out").sum()),
     }
-    out[tested] = "other"
     return out, {why: count for why, count in excluded.items() if count}
 
 

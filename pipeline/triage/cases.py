@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from models.instants import seconds
 from models.schema import Schema
 from models.scoring import REASON
 
+MOST_TEXTS = 50  # of a case on the list: a person reads no more, and a shared customer number must not fill the memory
 TEXT = pa.struct(
     [
         ("id", pa.string()), ("source", pa.string()), ("created_at", pa.string()), ("channel", pa.string()),
@@ -22,7 +24,7 @@ TEXT = pa.struct(
 
 def case_key(customer_id: str | None, source: str, identifier: str) -> str:
     """Return what joins texts into one case: the customer, or the text itself where its customer is unknown."""
-    return customer_id if customer_id is not None else f"text:{source}:{identifier}"
+    return customer_id if customer_id is not None else f"text:{os.path.basename(source)}:{identifier}"
 
 
 class Leaders:
@@ -52,32 +54,61 @@ class Leaders:
         return heapq.nsmallest(self._capacity, self._best.items(), key=lambda item: (-item[1], item[0]))
 
 
-def escalations(keys: Sequence[str], rows: Mapping[str, list[dict[str, Any]]], schema: Schema) -> pa.Table:
-    """Return the list: one row per case in the order of `keys`, made of all `rows` of each.
+class CaseTexts:
+    """The texts of one case, as they stream by: the one that leads, and the `MOST_TEXTS` newest of all.
 
-    `rows` holds, per case, the scored columns together with ``source``, ``channel``, ``lang``, ``text`` and
-    ``customer_value``. The text that earned the priority leads; one under review never does.
+    A text is a row of scored columns together with ``source``, ``channel``, ``lang``, ``text`` and ``customer_value``.
     """
-    cases = [_case(place + 1, key, rows[key], schema) for place, key in enumerate(keys)]
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.waiting_since: str | None = None
+        self.customer_value: float | None = None
+        self.lead: dict[str, Any] | None = None
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take the next text in."""
+        self.count += 1
+        if row["created_at"]:
+            self.waiting_since = min((at for at in (self.waiting_since, row["created_at"]) if at), key=seconds)
+        # Exports of some channels lack the value; what any text of the customer's knows holds for all.
+        values = [value for value in (self.customer_value, row["customer_value"]) if value is not None]
+        self.customer_value = max(values, default=None)
+        if not row["review"] and (self.lead is None or _rank_of(row) > _rank_of(self.lead)):
+            self.lead = row
+        self._rows.append(row)
+        if len(self._rows) > 2 * MOST_TEXTS:
+            self._rows = self.newest()
+
+    def newest(self) -> list[dict[str, Any]]:
+        """Return the newest texts, newest first; the one that leads is always among them."""
+        rows = sorted(self._rows, key=lambda row: (_order(row["created_at"]), row["id"]), reverse=True)[:MOST_TEXTS]
+        return rows if self.lead is None or self.lead in rows else [*rows[:-1], self.lead]
+
+
+def escalations(keys: Sequence[str], texts: Mapping[str, CaseTexts], schema: Schema) -> pa.Table:
+    """Return the list: one row per case in the order of `keys`; the text that earned the priority leads."""
+    cases = [_case(place + 1, key, texts[key], schema) for place, key in enumerate(keys)]
     return pa.Table.from_pylist(cases, schema=_arrow_schema(schema))
 
 
-def _case(rank: int, key: str, rows: list[dict[str, Any]], schema: Schema) -> dict[str, Any]:
-    lead = max((row for row in rows if not row["review"]), key=lambda row: (row["priority"], row["id"]))
-    values = [row["customer_value"] for row in rows if row["customer_value"] is not None]
-    dated = [row["created_at"] for row in rows if row["created_at"]]
-    newest_first = sorted(rows, key=lambda row: (_order(row["created_at"]), row["id"]), reverse=True)
+def _rank_of(row: Mapping[str, Any]) -> tuple[float, str]:
+    return row["priority"], row["id"]
+
+
+def _case(rank: int, key: str, texts: CaseTexts, schema: Schema) -> dict[str, Any]:
+    lead = texts.lead or {}
     out = {name: lead.get(name) for name in _arrow_schema(schema).names}
     return out | {
         "rank": rank,
         "case_key": key,
-        # Exports of some channels lack the value; what any text of the customer's knows holds for all.
-        "customer_value": max(values, default=None),
+        "customer_value": texts.customer_value,
         "lead_id": lead["id"],
-        "waiting_since": min(dated, key=seconds, default=None),
-        "n_texts": len(rows),
+        "waiting_since": texts.waiting_since,
+        "n_texts": texts.count,
         "texts": [{field.name: row.get(field.name) for field in TEXT} | {"labels": _labels(row, schema)}
-                  for row in newest_first],
+                  for row in texts.newest()],
     }  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.feedback.reading import read_feedback
-from pipeline.feedback.record import Batch, InputError
-from pipeline.feedback.sources import SourceFile, discover
+from pipeline.feedback.record import Batch
+from pipeline.feedback.sources import SourceFile
 
 
 @dataclass
@@ -22,14 +22,11 @@ class FileCount:
     sha256: str = ""
     rows_scored: int = 0
     reject_reasons: Counter[str] = field(default_factory=Counter)
-    rejected_labels: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, batch: Batch) -> None:
         """Count a batch."""
         self.rows_scored += batch.rows.num_rows
         self.reject_reasons.update(reject.reason for reject in batch.rejects)
-        for head, unknown in batch.rejected_labels.items():
-            self.rejected_labels.setdefault(head, Counter()).update(unknown)
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts as the manifest shows them."""
@@ -67,17 +64,3 @@ def totals(counts: Sequence[FileCount]) -> dict[str, Any]:
         "rows_rejected": rejected,
         "reject_reasons": dict(sorted(reasons.items())),
     }
-
-
-def find(inputs: Sequence[str], config: Config) -> tuple[list[SourceFile], list[str]]:
-    """Return the files that `inputs` name, and what was found beside them that is no feedback file.
-
-    Raises
-    ------
-    InputError, FileRefused
-        Nothing to read, or a file that must not be opened.
-    """
-    found = discover(inputs, follow_links=config.ingest.follow_links)
-    if not found.files:
-        raise InputError(f"no feedback file in {', '.join(map(str, inputs))}; expected .csv .tsv .jsonl .parquet files")
-    return found.files, found.ignored

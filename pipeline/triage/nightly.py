@@ -6,7 +6,6 @@ whole dump. A third look gathers the texts of the customers who made the list.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +22,9 @@ from models.triage import Predictions, TriageModel
 from pipeline.config import Config
 from pipeline.feedback.reading import read_feedback
 from pipeline.feedback.record import Batch
-from pipeline.feedback.sources import SourceFile
+from pipeline.feedback.sources import Discovery, SourceFile
 
-from .cases import Leaders, case_key, escalations
+from .cases import CaseTexts, Leaders, case_key, escalations
 from .context import DumpContext
 from .intake import FileCount, totals
 from .publish import MANIFEST, published, write_csv, write_html, write_manifest
@@ -47,19 +46,19 @@ class Nightly:
         self._context = DumpContext(config.rank.repeat_window_days)
         self._leaders = Leaders(config.rank.capacity)
 
-    def run(self, files: Sequence[SourceFile], ignored: Sequence[str], folder: Path) -> dict[str, Any]:
+    def run(self, found: Discovery, folder: Path) -> dict[str, Any]:
         """Return the manifest of the night whose files are now in `folder`."""
         started = datetime.now(UTC)
         spool_path = folder / "spool.arrow"
         with Spool(spool_path, self._model.schema) as spool:
-            counts = self._predict(files, spool, folder)
+            counts = self._predict(found.files, spool, folder)
         self._context.close()
         reviewed = self._rank(spool, folder)
         cases = self._gather(spool)
         spool_path.unlink(missing_ok=True)
         manifest = {
             "files": [item.to_json() for item in counts],
-            "ignored": list(ignored),
+            "ignored": found.ignored,
             "totals": totals(counts),
             "escalations": cases.num_rows,
             "capacity": self._config.rank.capacity,
@@ -81,7 +80,7 @@ class Nightly:
         counts = []
         with pq.ParquetWriter(folder / "rejected.parquet", REJECTED) as rejected:
             for file in files:
-                counts.append(FileCount(file.name, file.path.stat().st_size, _sha256(file.path)))
+                counts.append(FileCount(file.name, file.path.stat().st_size, file.sha256()))
                 for batch in read_feedback(file, ingest=self._config.ingest):
                     counts[-1].add(batch)
                     if batch.rejects:
@@ -128,7 +127,7 @@ class Nightly:
 
     def _gather(self, spool: Spool) -> pa.Table:
         wanted = self._leaders.keys()
-        found: dict[str, list[dict[str, Any]]] = {key: [] for key in wanted}
+        found = {key: CaseTexts() for key in wanted}
         for start, rows, _ in spool:
             keys = _keys(rows)
             places = np.array([place for place, key in enumerate(keys) if key in found], np.int64)
@@ -136,7 +135,7 @@ class Nightly:
                 rows = rows.take(pa.array(places))
                 scored = self._scored(start + places, rows, spool.predictions(rows)).to_pylist()
                 for place, row, outcome in zip(places, rows.to_pylist(), scored, strict=True):
-                    found[keys[place]].append(row | outcome)
+                    found[keys[place]].add(row | outcome)
         return escalations(wanted, found, self._model.schema)
 
     def _scored(self, numbers: NDArray[np.int64], rows: pa.RecordBatch, predictions: Predictions) -> pa.Table:
@@ -146,7 +145,7 @@ class Nightly:
 
 
 def run(
-    files: Sequence[SourceFile], ignored: Sequence[str], output: Path, model: TriageModel, config: Config,
+    found: Discovery, output: Path, model: TriageModel, config: Config,
     now: datetime, progress: Progress = lambda *_: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the manifest of a night, published as the folder `output`.
@@ -159,7 +158,7 @@ def run(
         `output` holds something else.
     """
     with published(output) as scratch:
-        return Nightly(model, config, now, progress).run(files, ignored, scratch)
+        return Nightly(model, config, now, progress).run(found, scratch)
 
 
 def _or_nothing(spool: Spool, model: TriageModel) -> Any:
@@ -182,11 +181,6 @@ def _reject_table(batch: Batch) -> pa.Table:
     return pa.table(
         [pa.array(column, kind.type) for column, kind in zip(columns, REJECTED, strict=True)], schema=REJECTED
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _stamp(moment: datetime) -> str:

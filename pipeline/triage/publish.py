@@ -15,6 +15,10 @@ from typing import Any
 import pyarrow as pa
 
 MANIFEST = "manifest.json"
+FILES = {
+    MANIFEST, "scored.parquet", "rejected.parquet", "review.parquet",
+    "escalations.parquet", "escalations.csv", "escalations.html",
+}  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so is run by a spreadsheet
 
 
@@ -40,23 +44,41 @@ def published(output: Path) -> Iterator[Path]:
         yield scratch
         scratch.chmod(0o755)
         _sync(scratch)
-        if output.exists():
-            aside = Path(tempfile.mkdtemp(prefix=f".{output.name}.old.", dir=output.parent))
-            output.rename(aside / output.name)
-            scratch.rename(output)
-            shutil.rmtree(aside)
-        else:
-            scratch.rename(output)
+        _swap(scratch, output)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _swap(scratch: Path, output: Path) -> None:
+    """Put `scratch` in the place of `output`; where that fails, `output` is as it was."""
+    if not output.exists():
+        scratch.rename(output)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{output.name}.old.", dir=output.parent)) / output.name
+    output.rename(aside)
+    try:
+        scratch.rename(output)
+    except OSError:
+        aside.rename(output)
+        raise
+    finally:
+        shutil.rmtree(aside.parent, ignore_errors=True)
+
+
 def check(output: Path) -> None:
-    """Refuse an `output` that holds anything but an earlier night."""
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"--output {output} is a file; give a folder that is new or holds an earlier night")
-    if output.is_dir() and any(output.iterdir()) and not _is_night(output / MANIFEST):
+    """Refuse an `output` that cannot be made, or that holds anything but an earlier night."""
+    parent = next(folder for folder in output.absolute().parents if folder.exists())
+    if not parent.is_dir() or (output.exists() and not output.is_dir()):
+        wrong = output if parent.is_dir() else parent
+        raise OutputError(f"--output {wrong} is a file; give a folder that is new or holds an earlier night")
+    if not output.is_dir():
+        return
+    names = {path.name for path in output.iterdir()}
+    if names and not _is_night(output / MANIFEST):
         raise OutputError(f"--output {output} holds other files and no {MANIFEST} of a night; give a folder of its own")
+    if names - FILES:
+        strange = min(names - FILES)
+        raise OutputError(f"--output {output} holds {strange!r}, no file of a night; move it or give another folder")
 
 
 def _is_night(manifest: Path) -> bool:

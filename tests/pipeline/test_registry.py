@@ -21,9 +21,10 @@ import pytest
 import yaml
 
 from models.triage import ArtefactError, TriageModel
+from pipeline.artefact import PREFIX, source_hash
 from pipeline.config import ROOT, Config, ConfigError
 from pipeline.learning.recipe import EXAMPLE
-from pipeline.registry import PREFIX, fetch, source_hash
+from pipeline.registry import fetch
 
 TEXTS = [
     "third time I ask, cancelling tonight",
@@ -153,11 +154,17 @@ def test_a_damaged_description_is_refused(registry: Any, tmp_path: Path, content
 
 
 def test_an_artefact_without_its_code_is_refused(registry: Any, champion: Path, tmp_path: Path) -> None:
-    copy = renamed(champion, tmp_path / "copy", "aaaaaaaaaaaa")
+    copy = changed(champion, tmp_path / "copy", "instants.py", '"""Instants', '"""Our instants')
     shutil.rmtree(copy / "code")
-    with pytest.raises(
-        ArtefactError, match="code/triage_model_aaaaaaaaaaaa is missing from the artefact; fetch the model again"
-    ):
+    with pytest.raises(ArtefactError, match=f"code/{PREFIX}[0-9a-f]{{12}} is missing from the artefact"):
+        fetch(str(copy), registry.config)
+
+
+def test_code_that_was_changed_is_never_run(registry: Any, champion: Path, tmp_path: Path) -> None:
+    copy = changed(champion, tmp_path / "copy", "instants.py", '"""Instants', '"""The instants')
+    code = next(copy.glob(f"code/{PREFIX}*"))
+    (code / "triage.py").write_text("raise SystemExit('run')\n" + (code / "triage.py").read_text())
+    with pytest.raises(ArtefactError, match="was changed after training: its code is not what its name says"):
         fetch(str(copy), registry.config)
 
 
@@ -174,28 +181,23 @@ def test_a_changed_artefact_is_refused(registry: Any, champion: Path, tmp_path: 
 # ---- code that travels -----------------------------------------------------------------------------------------------
 
 
-def renamed(champion: Path, to: Path, digest: str, *edits: tuple[str, str, str]) -> Path:
-    """Copy an artefact, its code under another name and with `edits` (file, old, new) made to it."""
+def changed(champion: Path, to: Path, name: str, before: str, after: str) -> Path:
+    """Copy an artefact with one change to its code, under the name that the changed code has."""
     shutil.copytree(champion, to)
-    old = next(to.glob(f"code/{PREFIX}*"))
-    new = old.rename(old.with_name(f"{PREFIX}{digest}"))
+    code = next(to.glob(f"code/{PREFIX}*"))
+    source = (code / name).read_text()
+    assert before in source
+    (code / name).write_text(source.replace(before, after))
+    new = code.rename(code.with_name(f"{PREFIX}{source_hash(code)}"))
     description = to / "MLmodel"
-    description.write_text(description.read_text().replace(old.name, new.name))
-    for name, before, after in edits:
-        source = (new / name).read_text()
-        assert before in source
-        (new / name).write_text(source.replace(before, after))
+    description.write_text(description.read_text().replace(code.name, new.name))
     return to
 
 
 def test_two_versions_of_different_code_live_side_by_side(registry: Any, champion: Path, tmp_path: Path) -> None:
     """The second one's code makes every known word a wordless one; each answers with its own."""
-    other = renamed(
-        champion,
-        tmp_path / "other",
-        "bbbbbbbbbbbb",
-        ("calibration.py", "logits * self.slope + self.offset", "logits * 0 + self.offset * 0"),
-    )
+    neutral = ("calibration.py", "logits * self.slope + self.offset", "logits * 0 + self.offset * 0")
+    other = changed(champion, tmp_path / "other", *neutral)
     first, second, ours = (
         fetch("champion", registry.config),
         fetch(str(other), registry.config),

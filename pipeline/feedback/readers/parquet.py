@@ -109,18 +109,16 @@ def _chunks(handle: BinaryIO, file: SourceFile, layout: Layout, ingest: Ingest) 
 def _check_sizes(metadata: pq.FileMetaData, file: SourceFile, ingest: Ingest) -> int:
     """Return the bytes that a row takes at most on average, once no row group would blow up."""
     limit = ingest.max_decompressed_mib * 2**20
-    widest = 0
+    widest = unpacked = packed = 0
     for index in range(metadata.num_row_groups):
         group = metadata.row_group(index)
         columns = [group.column(i) for i in range(group.num_columns)]
-        sizes = [(column.total_uncompressed_size, column.total_compressed_size) for column in columns]
-        total, packed = (sum(part) for part in zip(*sizes, strict=True)) if sizes else (0, 0)
-        for unpacked, compressed in (*sizes, (total, packed)):
-            if unpacked > RATIO_FROM and unpacked > RATIO * compressed:
-                raise bomb(file.name, f"in row group {index + 1}, {compressed:,} bytes unpack to {unpacked:,}")
-        if max(total, group.total_byte_size) > limit:
-            raise bomb(file.name, f"row group {index + 1} unpacks to more than {limit / 2**20:g} MiB")
-        widest = max(widest, total // max(1, group.num_rows))
+        size = max(sum(column.total_uncompressed_size for column in columns), group.total_byte_size)
+        unpacked += size
+        packed += sum(column.total_compressed_size for column in columns)
+        widest = max(widest, size // max(1, group.num_rows))
+    if unpacked > limit or (unpacked > RATIO_FROM and unpacked > RATIO * packed):
+        raise bomb(file.name, f"{packed:,} bytes of it unpack to {unpacked:,}")
     return widest
 
 

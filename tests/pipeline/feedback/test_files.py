@@ -8,8 +8,10 @@ import gzip
 import io
 import lzma
 import os
+import re
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ from pipeline.feedback.record import FileRefused, InputError
 from pipeline.feedback.sources import SourceFile
 
 Read = Callable[..., Any]
+
+# Without the time of day, or workers that start in different seconds would collect different tests.
+gz = partial(gzip.compress, mtime=0)
 
 PLAIN = b"id,text\n" + b"".join(b"%d,late again and again\n" % i for i in range(2000))
 
@@ -66,31 +71,31 @@ PARQUET = parquet({"text": ["late", "lost"]})
         ("a.csv", b"", "empty_file", "0 bytes"),
         ("a.parquet", b"", "empty_file", "0 bytes"),
         ("a.csv.gz", b"", "empty_file", "0 bytes"),
-        ("a.csv.gz", gzip.compress(b""), "empty_file", "0 bytes"),
+        ("a.csv.gz", gz(b""), "empty_file", "0 bytes"),
         ("a.jsonl.zst", zstandard.compress(b""), "empty_file", "0 bytes"),
-        ("a.parquet.gz", gzip.compress(b""), "empty_file", "0 bytes"),
+        ("a.parquet.gz", gz(b""), "empty_file", "0 bytes"),
         ("a.csv", "text\nlate\n".encode("utf-16"), "unsupported_encoding", "save it again as UTF-8"),
         ("a.csv", b"\xfe\xff" + "text\n".encode("utf-16-be"), "unsupported_encoding", "UTF-16"),
         ("a.jsonl", "{}".encode("utf-32"), "unsupported_encoding", "UTF-32"),
         ("a.tsv", b"\0\0\xfe\xff" + "text".encode("utf-32-be"), "unsupported_encoding", "UTF-32"),
-        ("a.csv.gz", gzip.compress("text\n".encode("utf-16")), "unsupported_encoding", "UTF-16"),
+        ("a.csv.gz", gz("text\n".encode("utf-16")), "unsupported_encoding", "UTF-16"),
         ("a.csv.zst", zstandard.compress("text\n".encode("utf-16")), "unsupported_encoding", "UTF-16"),
-        ("a.csv.gz", gzip.compress(PLAIN)[:-1], "truncated_container", "ends in the middle"),
+        ("a.csv.gz", gz(PLAIN)[:-1], "truncated_container", "ends in the middle"),
         ("a.csv.gz", b"\x1f", "truncated_container", "ends in the middle"),
         ("a.csv.zst", zstandard.compress(PLAIN)[:-1], "truncated_container", "ends in the middle"),
         ("a.parquet", PARQUET[:-1], "truncated_container", "does not end like one"),
         ("a.parquet", b"PAR1", "truncated_container", "does not end like one"),
         ("a.parquet", b"PA", "truncated_container", "does not end like one"),
-        ("a.csv.gz", gzip.compress(PLAIN) + b"garbage", "corrupt_container", "something else follows"),
+        ("a.csv.gz", gz(PLAIN) + b"garbage", "corrupt_container", "something else follows"),
         ("a.csv.zst", zstandard.compress(PLAIN) + b"garbage", "corrupt_container", "something else follows"),
-        ("a.csv.gz", gzip.compress(PLAIN)[:-8] + b"\0" * 8, "corrupt_container", "cannot be decompressed"),
+        ("a.csv.gz", gz(PLAIN)[:-8] + b"\0" * 8, "corrupt_container", "cannot be decompressed"),
         ("a.parquet", b"PAR1" + b"x" * 40 + PARQUET[-8:], "corrupt_container", "cannot be read as Parquet"),
         ("a.parquet", b"PARE" + b"x" * 40 + b"PARE", "corrupt_container", "encrypted"),
         ("a.csv.gz", PLAIN, "type_mismatch", "says .gz"),
-        ("a.csv.zst", gzip.compress(PLAIN), "type_mismatch", "says .zst"),
+        ("a.csv.zst", gz(PLAIN), "type_mismatch", "says .zst"),
         ("a.parquet", PLAIN, "type_mismatch", "says .parquet"),
         ("a.csv", PARQUET, "type_mismatch", "a Parquet file"),
-        ("a.csv", gzip.compress(PLAIN), "type_mismatch", "add .gz"),
+        ("a.csv", gz(PLAIN), "type_mismatch", "add .gz"),
         ("a.csv", zstandard.compress(PLAIN), "type_mismatch", "add .zst"),
         ("a.csv", zipped(), "type_mismatch", "Excel"),
         ("a.jsonl", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1....", "type_mismatch", "old Excel"),
@@ -98,7 +103,7 @@ PARQUET = parquet({"text": ["late", "lost"]})
         ("a.csv", b"SQLite format 3\0....", "type_mismatch", "SQLite"),
         ("a.csv", bz2.compress(PLAIN), "type_mismatch", "bzip2"),
         ("a.tsv", lzma.compress(PLAIN), "type_mismatch", "xz"),
-        ("a.csv.gz", gzip.compress(gzip.compress(PLAIN)), "type_mismatch", "gzip"),
+        ("a.csv.gz", gz(gz(PLAIN)), "type_mismatch", "gzip"),
         ("a.csv", b"id,text,Text , text\n", "duplicate_column", "'text' stands there twice, columns 2 and 4"),
         ("a.parquet", parquet({"text": ["a"], " text": ["b"]}), "duplicate_column", "'text'"),
         ("a.parquet", parquet({"text": [1, 2]}), "wrong_type", "holds int64"),
@@ -138,7 +143,7 @@ def test_the_mapping_that_would_mend_it_is_proposed(
         assert str(refusal).endswith(f"--set ingest.columns.text={proposed}")
 
 
-@pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, "gz"), (zstandard.compress, "zst")])
+@pytest.mark.parametrize(("pack", "suffix"), [(gz, "gz"), (zstandard.compress, "zst")])
 def test_a_cut_is_noticed_wherever_it_is(
     pack: Callable[[bytes], bytes], suffix: str, refused: Callable[..., FileRefused]
 ) -> None:
@@ -152,7 +157,7 @@ def test_a_cut_parquet_file_is_noticed(end: int, refused: Callable[..., FileRefu
     assert refused("a.parquet", PARQUET[:end]).reason == "truncated_container"
 
 
-@pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "a.csv.gz"), (zstandard.compress, "a.csv.zst")])
+@pytest.mark.parametrize(("pack", "name"), [(gz, "a.csv.gz"), (zstandard.compress, "a.csv.zst")])
 def test_several_members_are_one_file(pack: Callable[[bytes], bytes], name: str, tmp_path: Path, read: Read) -> None:
     (tmp_path / name).write_bytes(b"".join(pack(PLAIN[start : start + 999]) for start in range(0, len(PLAIN), 999)))
     assert len(read(tmp_path / name).rows) == 2000
@@ -163,7 +168,7 @@ def test_a_frame_to_be_skipped_is_skipped(tmp_path: Path, read: Read) -> None:
     assert read(tmp_path / "a.csv.zst").texts == ["late"]
 
 
-@pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "a.csv.gz"), (zstandard.compress, "a.jsonl.zst")])
+@pytest.mark.parametrize(("pack", "name"), [(gz, "a.csv.gz"), (zstandard.compress, "a.jsonl.zst")])
 def test_a_bomb_is_refused_by_its_ratio(
     pack: Callable[[bytes], bytes], name: str, refused: Callable[..., FileRefused]
 ) -> None:
@@ -171,7 +176,7 @@ def test_a_bomb_is_refused_by_its_ratio(
     assert "ingest.max_decompressed_mib" in str(refused(name, pack(b"text\n" + b"x" * (60 * 2**20))))
 
 
-@pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "a.csv.gz"), (zstandard.compress, "a.csv.zst")])
+@pytest.mark.parametrize(("pack", "name"), [(gz, "a.csv.gz"), (zstandard.compress, "a.csv.zst")])
 def test_a_bomb_is_refused_by_its_size(
     pack: Callable[[bytes], bytes], name: str, refused: Callable[..., FileRefused]
 ) -> None:
@@ -188,7 +193,7 @@ def test_a_parquet_bomb_is_refused(refused: Callable[..., FileRefused]) -> None:
     content = parquet(texts, use_dictionary=False, compression="zstd")
     assert refused("a.parquet", content).reason == "bomb"
     content = parquet({"text": [os.urandom(600).hex()] * 1000}, use_dictionary=False, compression="none")
-    assert "more than 1 MiB" in str(refused("a.parquet", content, max_decompressed_mib=1))
+    assert re.search("bytes of it unpack to 1,", str(refused("a.parquet", content, max_decompressed_mib=1)))
 
 
 class Keys(encryption.KmsClient):  # type: ignore[misc]

@@ -15,7 +15,7 @@ import pytest
 
 from models.triage import TriageModel
 from pipeline.config import Config, load
-from pipeline.triage.intake import find
+from pipeline.feedback.sources import discover
 from pipeline.triage.nightly import run
 
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
@@ -43,8 +43,7 @@ class Night:
 def night(folder: Path, model: TriageModel, inputs: list[Any], *overrides: str, config: Config | None = None) -> Night:
     """Run a night over `inputs` into `folder`."""
     config = config or load(overrides=overrides)
-    files, ignored = find([str(item) for item in inputs], config)
-    manifest = run(files, ignored, folder, model, config, NOW)
+    manifest = run(discover([str(item) for item in inputs]), folder, model, config, NOW)
     assert json.loads((folder / "manifest.json").read_text(encoding="utf-8")) == manifest
     return Night(folder, manifest)
 

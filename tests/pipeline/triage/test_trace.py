@@ -11,14 +11,14 @@ import pytest
 from models.triage import TriageModel
 from pipeline.config import Config
 from pipeline.feedback.record import InputError
-from pipeline.triage.intake import find
+from pipeline.feedback.sources import discover
 from pipeline.triage.trace import trace
 
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
 
 
 def lines(wanted: str, model: TriageModel, sample: Path) -> list[str]:
-    files, _ = find([str(sample)], Config())
+    files = discover([str(sample)]).files
     return list(trace(wanted, files, model, Config(), NOW))
 
 
