@@ -19,9 +19,10 @@ SCRIPTS = [ROOT / name for name in ("train.py", "score.py", "serve.py")]
 MAY_IMPORT = {
     "models": set(),
     "pipeline.config": {"models"},
-    "pipeline.registry": {"models", "pipeline.config"},
+    "pipeline.artefact": {"models", "pipeline.config"},
+    "pipeline.registry": {"models", "pipeline.config", "pipeline.artefact"},
     "pipeline.feedback": {"models", "pipeline.config"},
-    "pipeline.learning": {"models", "pipeline.config", "pipeline.feedback", "pipeline.registry"},
+    "pipeline.learning": {"models", "pipeline.config", "pipeline.feedback", "pipeline.artefact", "pipeline.registry"},
     "pipeline.triage": {"models", "pipeline.config", "pipeline.feedback", "pipeline.registry"},
 }
 MAY_IMPORT["pipeline.followup"] = MAY_IMPORT["pipeline.triage"] | {"pipeline.triage"}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-import os
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import pyarrow as pa
@@ -22,9 +22,14 @@ TEXT = pa.struct(
 )  # fmt: skip
 
 
-def case_key(customer_id: str | None, source: str, identifier: str) -> str:
-    """Return what joins texts into one case: the customer, or the text itself where its customer is unknown."""
-    return customer_id if customer_id is not None else f"text:{os.path.basename(source)}:{identifier}"
+def case_key(customer_id: str | None, identifier: str, text: str) -> str:
+    """Return what joins texts into one case: the customer, or the text itself where its customer is unknown.
+
+    The file is no part of it: the same dump under another path is the same dump.
+    """
+    if customer_id is not None:
+        return customer_id
+    return f"text:{identifier}:{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=6).hexdigest()}"
 
 
 class Leaders:

@@ -172,7 +172,7 @@ def _or_nothing(spool: Spool, model: TriageModel) -> Any:
 
 
 def _keys(rows: pa.RecordBatch) -> list[str]:
-    columns = (rows.column(name).to_pylist() for name in ("customer_id", "source", "id"))
+    columns = (rows.column(name).to_pylist() for name in ("customer_id", "id", "text"))
     return [case_key(*cells) for cells in zip(*columns, strict=True)]
 
 

@@ -200,3 +200,17 @@ def test_what_would_leak_from_a_test_row_is_left_out_of_training() -> None:
     found = split(dataset(texts, customer_id=customers, split=own), Split())
     assert sides(found, 20) == ["none" if row in (0, 1, 9) else own[row] for row in range(20)]
     assert found.excluded == {"same customer or text as a test row": 3}
+
+
+def test_rows_with_and_without_a_side_of_their_own_never_part_a_customer() -> None:
+    """The same 400 customers in a source that brings its split and in one that brings none."""
+    texts = invented(800)
+    customers: list[str | None] = [f"c{number % 400}" for number in range(800)]
+    named = [["train", "train", "calibration", "test"][number % 4] for number in range(400)]
+    own: list[str | None] = [*named, *([None] * 400)]
+    found = split(dataset(texts, split=own, customer_id=customers), Split())
+    said = sides(found, 800)
+    for number in range(400):
+        assert said[number] == named[number]
+        assert said[number + 400] in (named[number], "none")
+    assert found.excluded == {"same customer or text as a test row": 100}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.triage.cases import Leaders, case_key
+from pipeline.triage.cases import MOST_TEXTS, CaseTexts, Leaders, case_key
 from pipeline.triage.publish import cell
 
 rows = st.lists(st.tuples(st.integers(0, 40).map(str), st.integers(0, 100).map(float)), max_size=120)
@@ -33,8 +33,9 @@ def test_forgetting_those_out_of_reach_loses_nobody() -> None:
 
 
 def test_a_customer_is_one_case_and_a_nameless_text_another() -> None:
-    assert case_key("C-1", "a.csv", "1") == case_key("C-1", "b.csv", "2") == "C-1"
-    assert case_key(None, "a.csv", "1") != case_key(None, "b.csv", "1")
+    assert case_key("C-1", "1", "late") == case_key("C-1", "2", "lost") == "C-1"
+    assert case_key(None, "1", "late") != case_key(None, "1", "lost")
+    assert case_key(None, "1", "late") != case_key(None, "2", "late")
 
 
 @given(st.text(max_size=8) | st.sampled_from(["=1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1"]))
@@ -58,3 +59,25 @@ def test_numbers_and_lists_are_readable() -> None:
         {"factor": "reach", "contribution": 1, "words": []},
     ]
     assert cell(reasons) == "urgency 12.3 (now, third); reach 1.0"
+
+
+def test_a_shared_customer_number_does_not_fill_the_memory() -> None:
+    """Ten thousand texts of "guest" are one case: it counts all, keeps the newest, and the one that leads."""
+    texts = CaseTexts()
+    for number in range(10_000):
+        day = f"2026-10-{1 + number % 28:02}T00:00:{number % 60:02}Z"
+        row = {
+            "id": f"{number:05}",
+            "created_at": day,
+            "customer_value": float(number),
+            "priority": 1.0,
+            "review": False,
+        }
+        texts.add(row | ({"priority": 90.0, "created_at": "2026-09-01"} if number == 17 else {}))
+    newest = texts.newest()
+    assert texts.count == 10_000
+    assert texts.waiting_since == "2026-09-01"
+    assert texts.customer_value == 9_999
+    assert len(newest) == MOST_TEXTS
+    assert newest[-1]["id"] == "00017" == (texts.lead or {})["id"]
+    assert all(row["created_at"].startswith("2026-10-28") for row in newest[:-1])

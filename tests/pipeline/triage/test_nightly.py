@@ -25,6 +25,7 @@ from pipeline.config import Config, load
 from pipeline.feedback.reading import read_feedback
 from pipeline.feedback.record import FileRefused, InputError
 from pipeline.feedback.sources import discover
+from pipeline.triage.cases import case_key
 from pipeline.triage.publish import OutputError
 from pipeline.triage.scoring import Scorer
 
@@ -209,7 +210,7 @@ def test_the_list_is_that_of_the_scored_rows(sampled: Any, sample: Path) -> None
     best: dict[str, float] = {}
     source = {row["id"]: row for row in accepted(sample)}
     for row in sampled.rows("scored"):
-        key = row["customer_id"] or f"text:{source[row['id']]['source']}:{row['id']}"
+        key = case_key(row["customer_id"], row["id"], source[row["id"]]["text"])
         if not row["review"]:
             best[key] = max(best.get(key, 0), row["priority"])
     first = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:48]
@@ -282,13 +283,13 @@ def test_texts_without_a_customer_are_cases_of_their_own(
     write_lines: Callable[..., Path], run_night: Callable[..., Any]
 ) -> None:
     one = write_lines("a.jsonl", [{"id": "1", "text": ANGRY}, {"id": "2", "text": ANGRY}])
-    two = write_lines("b.jsonl", [{"id": "1", "text": ANGRY}])
+    two = write_lines("b.jsonl", [{"id": "1", "text": f"{ANGRY} Now."}])
     found = run_night(one, two, overrides=["rank.min_confidence=0"])
-    assert [case["case_key"] for case in found.rows("escalations")] == [
-        f"text:{one}:1",
-        f"text:{one}:2",
-        f"text:{two}:1",
-    ]
+    assert {case["case_key"] for case in found.rows("escalations")} == {
+        case_key(None, "1", ANGRY),
+        case_key(None, "2", ANGRY),
+        case_key(None, "1", f"{ANGRY} Now."),
+    }
     assert all(case["customer_id"] is None for case in found.rows("escalations"))
 
 
@@ -386,7 +387,6 @@ def test_a_file_that_breaks_midway_leaves_the_last_night_as_it_was(
 def test_a_later_night_replaces_an_earlier_one(sample: Path, tmp_path: Path, run_night: Callable[..., Any]) -> None:
     output = tmp_path / "out" / "night"
     run_night(sample, into=output)
-    (output / "left over.txt").write_text("of the first night")
     second = run_night(sample / "social.tsv", into=output)
     assert sorted(path.name for path in output.iterdir()) == NAMES
     assert second.manifest["totals"]["rows_in"] == 54
@@ -465,3 +465,14 @@ def test_what_was_passed_over_is_in_the_manifest(sample: Path, tmp_path: Path, r
     assert run_night(tmp_path, into=tmp_path.parent / f"{tmp_path.name}-out").manifest["ignored"] == [
         f"{tmp_path}/notes.txt"
     ]
+
+
+def test_a_file_of_somebody_elses_in_a_nights_folder_is_not_lost(
+    sample: Path, tmp_path: Path, run_night: Callable[..., Any]
+) -> None:
+    output = tmp_path / "night"
+    run_night(sample / "social.tsv", into=output)
+    (output / "notes.txt").write_text("call them back")
+    with pytest.raises(OutputError, match=r"holds 'notes\.txt', no file of a night; move it or give another folder"):
+        run_night(sample / "social.tsv", into=output)
+    assert (output / "notes.txt").read_text() == "call them back"
