@@ -82,6 +82,9 @@ def log_training(
     return Registered(config.tracking.model_name, version, alias, run.info.run_id)
 
 
+RETRIES = "3"  # MLflow's own default tries a dead server for several minutes before it says so
+
+
 def connect(config: Config) -> None:
     """Reach the tracking store, so that one that is down stops a run before any work.
 
@@ -90,6 +93,7 @@ def connect(config: Config) -> None:
     ConfigError
         It does not answer.
     """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     import mlflow
     from mlflow.exceptions import MlflowException
 
