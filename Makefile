@@ -46,7 +46,7 @@ lint: setup  ## ruff and mypy --strict
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: setup  ## every published figure, each against its peer in the same run (see benchmarks/README.md)
+bench: setup  ## every published figure, each against its peer in the same run (results: benchmarks/RESULTS.md)
 	$(PY) -m benchmarks
 
 clean:  ## remove the virtual environment and everything made locally (data/local)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from benchmarks.machine import record
 from models import masking, numbers, text
 
 HOSTILE_CHARACTERS = 100_000
@@ -100,15 +101,26 @@ def worst(work: Callable[[str], object], texts: list[tuple[str, str]]) -> tuple[
 
 
 def main() -> None:
-    """Print the figures."""
+    """Measure, and record the worst pattern, the worst whole call, and the mean of ordinary texts."""
     texts = list(hostile_texts())
     text.mask_all([body[:200] for _, body in texts])  # loads the libraries
-    print(f"worst milliseconds on {HOSTILE_CHARACTERS:,} characters")
-    for name, pattern in patterns():
-        report(name, *worst(partial(exhaust, pattern), texts))
+    slowest = sorted(((*worst(partial(exhaust, pattern), texts), name) for name, pattern in patterns()), reverse=True)
+    lines = [
+        f"Worst milliseconds of the processor on {HOSTILE_CHARACTERS:,} hostile characters, target 50 a pattern:",
+        "",
+    ]
+    lines += ["| what | worst ms | on |", "| --- | ---: | --- |"]
+    lines += [f"| {name} | {figure:.1f} | `{seed}` |" for figure, seed, name in slowest[:5]]
     for function in (text.mask, text.fold):
-        report(f"{function.__name__}, whole", *worst(function, texts))
-    print("mean microseconds for a text of the starter corpus cut to 100 characters")
+        figure, seed = worst(function, texts)
+        lines.append(f"| {function.__name__}, all patterns | {figure:.1f} | `{seed}` |")
+    lines += ["", "Mean microseconds for a text of the starter corpus cut to 100 characters:", ""]
+    lines += ["| texts | mask | fold | both |", "| --- | ---: | ---: | ---: |", *ordinary()]
+    record("Masking and folding", lines)
+
+
+def ordinary() -> Iterator[str]:
+    """Yield a row of the table for each group of texts of the corpus."""
     corpus = [
         json.loads(line)["text"][:100]
         for path in sorted(STARTER.glob("*.jsonl"))
@@ -117,19 +129,16 @@ def main() -> None:
     plain = [body for body in corpus if not re.search(r"[\d@:=]", body)]
     digits = [body for body in corpus if re.search(r"\d", body)]
     for name, group in (("nothing to look at", plain), ("with a digit", digits), ("all", corpus)):
-        for work in (text.mask_all, text.fold_all, text.prepare_all):
-            best = min(milliseconds(partial(work, group)) for _ in range(5))
-            report(work.__name__, best * 1000 / len(group), f"{len(group)} texts, {name}")
+        best = [
+            min(milliseconds(partial(work, group)) for _ in range(5)) * 1000 / len(group)
+            for work in (text.mask_all, text.fold_all, text.prepare_all)
+        ]
+        yield f"| {len(group):,}, {name} | {best[0]:.1f} | {best[1]:.1f} | {best[2]:.1f} |"
 
 
 def exhaust(pattern: re.Pattern[str], body: str) -> int:
     """Return how often `pattern` is found in `body`."""
     return sum(1 for _ in pattern.finditer(body))
-
-
-def report(name: str, figure: float, remark: str) -> None:
-    """Print one line."""
-    print(f"{figure:8.2f}  {name:34} {remark}", flush=True)
 
 
 if __name__ == "__main__":
