@@ -13,7 +13,7 @@ from rich.table import Table
 
 from models.ranking import Ranking, inactive
 from pipeline.artefact import source_hash
-from pipeline.config import ROOT, Config, ConfigError
+from pipeline.config import ROOT, Config, ConfigError, Split
 from pipeline.registry import Registered, connect, log_training
 
 from .dataset import Dataset, load_dataset
@@ -40,7 +40,7 @@ def run(config: Config, *, promote: bool) -> Registered:
     _check_weights(config)
     data = load_dataset(config)
     splits = split(data, config.data.split)
-    _announce(console, data, splits)
+    _announce(console, data, splits, config.data.split)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("fitting", total=1.0)
         trained = train(data, splits, config, commit(), lambda share: bar.update(task, completed=share))
@@ -96,11 +96,17 @@ def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, scratc
     )
 
 
-def _announce(console: Console, data: Dataset, splits: Splits) -> None:
+def _announce(console: Console, data: Dataset, splits: Splits, wanted: Split) -> None:
     console.print(
         f"{len(data):,} rows from {len(data.files)} files: {len(splits.train):,} to train on, "
         f"{len(splits.calibration):,} to calibrate on, {len(splits.test):,} to test on"
     )
+    tested = len(splits.test) / max(len(splits.train) + len(splits.calibration) + len(splits.test), 1)
+    if not any(data.columns["split"]) and abs(tested - wanted.test) > wanted.test / 2:
+        console.print(
+            f"note: {tested:.0%} of the rows are tested on where {wanted.test:.0%} were asked for: "
+            "a few customers or often repeated texts hold most rows together"
+        )
     for what, counts in (("rejected rows", data.rejected), ("left out", splits.excluded)):
         if any(counts.values()):
             console.print(f"{what}: " + ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count))
