@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from models.families import FAMILIES
 from models.ranking import Ranking, inactive
 from pipeline.artefact import source_hash
 from pipeline.config import ROOT, Config, ConfigError, Split
@@ -36,10 +37,10 @@ EXAMPLE = {
 def run(config: Config, *, promote: bool) -> Registered:
     """Return the registered version of the model that `config` trains; progress goes to a terminal only."""
     console = Console(stderr=True)
-    connect(config)
-    _check_weights(config)
+    _check_settings(config)
     data = load_dataset(config)
     splits = split(data, config.data.split)
+    connect(config)
     _announce(console, data, splits, config.data.split)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("fitting", total=1.0)
@@ -49,8 +50,10 @@ def run(config: Config, *, promote: bool) -> Registered:
         return _log(config, data, splits, trained, Path(scratch), promote)
 
 
-def _check_weights(config: Config) -> None:
-    """Refuse a weight that means nothing here and is no default: it is a slip of the pen."""
+def _check_settings(config: Config) -> None:
+    """Refuse an unknown family, and a weight that means nothing here and is no default: it is a slip of the pen."""
+    if config.model.family not in FAMILIES:
+        raise ConfigError(f"model.family must be one of {', '.join(FAMILIES)}; got {config.model.family!r}")
     ranking = Ranking.from_settings(config.rank.model_dump())
     for name in inactive(config.schema_(), ranking):
         if name not in Config().rank.weights:
