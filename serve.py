@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ipaddress
+import signal
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -61,8 +62,11 @@ def listen(host: str, port: int, *, demo: bool) -> socket.socket:
         if demo and not ipaddress.ip_address(address[0]).is_loopback:
             raise ValueError(f"--demo has no passwords, so it is served on this machine alone; got --host {host}")
         return socket.create_server(address, family=family)
+    except (socket.gaierror, UnicodeError):
+        raise ValueError(f"--host {host!r} is no address of this machine; try 127.0.0.1") from None
     except OSError as error:
-        raise ValueError(f"cannot listen on {host}, port {port}: {error.strerror}; try another --port") from None
+        reason = str(error.strerror).partition(" (while")[0]
+        raise ValueError(f"cannot listen on {host}, port {port}: {reason}; try another --port") from None
 
 
 def serve(options: argparse.Namespace, config: Config, listener: socket.socket) -> int:
@@ -84,6 +88,7 @@ def serve(options: argparse.Namespace, config: Config, listener: socket.socket) 
     loading.start()
     print(f"Amends is on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops it)", flush=True)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False, proxy_headers=False))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops a service ends like Ctrl-C, with code 0
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     store.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from pipeline.config import ConfigError
 from pipeline.followup.case import MOVES, STATUSES, Case, ConflictError, Enqueued, Event, Reason, Text, UnknownCaseError
@@ -36,7 +36,7 @@ class Store:
         store = cls(connect(url))
         try:
             store.create()
-        except OperationalError as error:
+        except DatabaseError as error:  # nothing there, or no database: the driver tells them apart, we need not
             where = store.engine.url.render_as_string(hide_password=True)
             raise ConfigError(
                 f"the case store {where} cannot be opened: {' '.join(str(error.orig).split())}"
@@ -157,7 +157,7 @@ class Store:
         try:
             with self.engine.connect() as connection:
                 connection.execute(select(CASES.c.id).limit(1))
-        except OperationalError as error:
+        except DatabaseError as error:
             return f"the case store does not answer: {' '.join(str(error.orig).split())}"
         return None
 

@@ -72,7 +72,7 @@ class Sentence(BaseModel):
 
 def api(store: Store, scorer: Scorer, *, allowed: bool) -> APIRouter:
     """Return the routes; `/v1/` answers 403 unless `allowed`."""
-    router = APIRouter(default_response_class=PlainJSON, responses={422: {"model": Sentence}})
+    router = APIRouter(default_response_class=PlainJSON)
     closed = [Depends(lambda: _allow(allowed))]
     body = {
         "required": True,
@@ -83,7 +83,7 @@ def api(store: Store, scorer: Scorer, *, allowed: bool) -> APIRouter:
         "/v1/score",
         dependencies=closed,
         response_model=Scored,
-        responses={code: {"model": Sentence} for code in (403, 413, 415, 503)},
+        responses={code: {"model": Sentence} for code in (403, 413, 415, 422, 503)},
         openapi_extra={"requestBody": body},
         summary="Score up to 1,000 records of feedback",
     )
@@ -99,7 +99,7 @@ def api(store: Store, scorer: Scorer, *, allowed: bool) -> APIRouter:
         "/v1/escalations",
         dependencies=closed,
         response_model=Escalations,
-        responses={403: {"model": Sentence}},
+        responses={code: {"model": Sentence} for code in (403, 422)},
         summary="The queue: who to call first, and why",
     )
     def escalations(

@@ -17,7 +17,7 @@ from pipeline.web.api import PlainJSON, api
 from pipeline.web.desk import desk
 from pipeline.web.display import Display
 from pipeline.web.docs import operations
-from pipeline.web.guard import HEADERS, LOOPBACK_HOSTS, Guard
+from pipeline.web.guard import HEADERS, Guard
 from pipeline.web.pages import STATIC, Pages, wants_json
 from pipeline.web.scorer import Scorer
 
@@ -63,8 +63,7 @@ def create_app(
 
     _explain_errors(app, pages)
     # Elsewhere than on loopback nothing is served that a foreign page must not read, and probes name any host.
-    hosts = LOOPBACK_HOSTS if loopback else None
-    app.add_middleware(Guard, hosts=hosts, refuse=lambda request: _refused(pages, request))
+    app.add_middleware(Guard, loopback=loopback, refuse=lambda request: _refused(pages, request))
     return app
 
 
@@ -99,5 +98,5 @@ def _explain_errors(app: FastAPI, pages: Pages) -> None:
 
 
 def _refused(pages: Pages, request: Request) -> Response:
-    sentence = "This server answers only to localhost and 127.0.0.1."
+    sentence = "This server answers only to localhost and its own address, such as 127.0.0.1."
     return PlainJSON({"detail": sentence}, 400) if wants_json(request) else pages.error(400, sentence)

@@ -104,7 +104,7 @@ class Desk:
             case = self.store.case(marked)
         except UnknownCaseError:
             return None
-        return case, view.name(case), TABS[case.status].lower()
+        return case, view.name(case), TABS[case.status]
 
 
 def desk(store: Store, pages: Pages, display: Display) -> APIRouter:

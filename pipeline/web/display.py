@@ -25,7 +25,7 @@ class Display:
             "churn_threat": "Threatens to leave",
             "legal_threat": "Names a lawyer or regulator",
             "public_threat": "Will tell others",
-            "repeat_contact": "Had to write before",
+            "repeat_contact": "Had to ask before",
             "value_hint": "Long-standing or large customer",
             "complaint_type": "Type",
             "none": "No complaint",

@@ -46,7 +46,7 @@ def operations(schema: Mapping[str, Any], base: str) -> Iterator[Operation]:
                 method=method.upper(),
                 path=path,
                 summary=entry.get("summary", ""),
-                description=entry.get("description", ""),
+                description=entry.get("description", "").replace("`", ""),
                 parameters=[_parameter(one) for one in entry.get("parameters", ())],
                 curl=_curl(method, base + path, content.get("example")),
                 request=_pretty(content["schema"]) if "schema" in content else None,

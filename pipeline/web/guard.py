@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -11,7 +12,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -31,11 +31,11 @@ HEADERS = {
 class Guard:
     """An ASGI layer around everything: it refuses other hosts (against DNS rebinding) and sets the headers.
 
-    `hosts` is None where nothing that needs protection is served. `refuse` answers a request that is refused.
+    `loopback` is false where nothing that needs protection is served. `refuse` answers a request that is refused.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: frozenset[str] | None, refuse: Callable[[Request], Response]) -> None:
-        self.app, self.hosts, self.refuse = app, hosts, refuse
+    def __init__(self, app: ASGIApp, *, loopback: bool, refuse: Callable[[Request], Response]) -> None:
+        self.app, self.loopback, self.refuse = app, loopback, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -43,7 +43,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         app: Callable[[Scope, Receive, Send], Awaitable[None]] = self.app
-        if self.hosts is not None and bare_host(Headers(scope=scope).get("host", "")) not in self.hosts:
+        if self.loopback and not is_loopback(bare_host(Headers(scope=scope).get("host", ""))):
             app = self.refuse(Request(scope))
 
         async def guarded(message: Message) -> None:
@@ -62,6 +62,16 @@ def bare_host(host: str) -> str:
     """Return the host without its port, in lower case."""
     name, colon, port = host.rpartition(":")
     return (name if colon and port.isdecimal() else host).lower()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` is a name or an address of this machine alone; a rebound name is never an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host[1:-1] if host.startswith("[") else host).is_loopback
+    except ValueError:
+        return False
 
 
 def same_origin(request: Request) -> bool:

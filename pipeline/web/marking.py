@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 # Controls, direction marks, zero-width and filler characters, tags, line separators: what can reorder or hide a page.
@@ -44,22 +46,31 @@ def segments(text: str, words: Iterable[str] = ()) -> list[Segment]:
     return pieces + list(_marked(text[at:], pattern))
 
 
-def excerpt(text: str, words: Iterable[str] = (), *, limit: int = 230) -> list[Segment]:
-    """Return at most about `limit` characters of `text` on one line, so cut that the first telling word is in it."""
+def excerpt(text: str, words: Iterable[str] = (), *, limit: int = 175) -> list[Segment]:
+    """Return at most about `limit` characters of `text` on one line: where it tells most, or else its beginning."""
     flat = _SPACE.sub(" ", text).strip()
     words = list(words)
-    pattern = _pattern(words)
-    first = pattern.search(flat) if pattern else None
-    start = 0
-    if first and first.end() > limit - 20:
-        start = flat.rfind(" ", 0, max(first.start() - limit // 4, 0)) + 1
+    start = _telling_start(flat, _pattern(words), limit) if len(flat) > limit else 0
     end = start + limit
     if end < len(flat):
         # Cut between words, unless the text has none.
         space = flat.rfind(" ", start + limit // 2, end)
         end = space if space > 0 else end
-    cut = flat[start:end]
-    return segments(f"{'… ' if start else ''}{cut}{' …' if end < len(flat) else ''}", words)
+    return segments(f"{'… ' if start else ''}{flat[start:end]}{' …' if end < len(flat) else ''}", words)
+
+
+def _telling_start(flat: str, pattern: re.Pattern[str] | None, limit: int) -> int:
+    """Return where the window with the most different telling words begins; the earliest of equals."""
+    matches = islice(pattern.finditer(flat), 100) if pattern else ()
+    found = [(match.start(), match.end(), match[0].lower()) for match in matches]
+    # Some words before the first mark give it its sense; the last window ends with the text.
+    lead = limit // 4
+    starts = [0, *(flat.rfind(" ", 0, max(min(at - lead, len(flat) - limit), 1)) + 1 for at, _, _ in found)]
+    return max(starts, key=lambda start: (_told(found, start, start + limit - 10), -start))
+
+
+def _told(found: list[tuple[int, int, str]], start: int, end: int) -> int:
+    return len({word for at, stop, word in found if start <= at and stop <= end})
 
 
 def _token(character: str) -> str:
@@ -80,12 +91,20 @@ def _pattern(words: Iterable[str]) -> re.Pattern[str] | None:
 def _marked(text: str, pattern: re.Pattern[str] | None) -> Iterator[Segment]:
     at = 0
     for match in pattern.finditer(text) if pattern else ():
+        if _goes_on(text, match):
+            continue
         if match.start() > at:
             yield _plain(text[at : match.start()])
         yield Segment(match[0], match[0], "mark")
         at = match.end()
     if at < len(text):
         yield _plain(text[at:])
+
+
+def _goes_on(text: str, match: re.Match[str]) -> bool:
+    """Return whether a vowel sign or an accent, which is no letter to `re`, joins the match to more of its word."""
+    around = text[max(match.start() - 1, 0) : match.start()] + text[match.end() : match.end() + 1]
+    return any(unicodedata.category(character).startswith("M") for character in around)
 
 
 def _plain(text: str) -> Segment:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from pipeline.followup.case import Case, Event, Text
+from pipeline.followup.case import Case, Event, Reason, Text
 from pipeline.web.apportion import in_tenths, tenths
 from pipeline.web.display import Display
 from pipeline.web.marking import Segment, excerpt, segments, visible
@@ -26,8 +26,9 @@ class Chip(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A reason as a bar: its words, its points as shown, its length from 0 to 100, and the telling words."""
+    """A reason as a bar: its factor, its words, its points as shown, its length (0 to 100), and the telling words."""
 
+    factor: str
     name: str
     points: str
     length: float
@@ -106,15 +107,22 @@ def points(value: float) -> str:
 
 
 def bars(case: Case, display: Display) -> list[Bar]:
-    """Return the reasons of a case, whose shown points add up to its shown priority; none where it came without."""
+    """Return the reasons that show at least a tenth of a point; the points add up to the priority as shown."""
     if not case.reasons:
         return []
     shares = tenths(case.priority, [reason.contribution for reason in case.reasons])
-    named = [(display.name(reason.factor), reason.words) for reason in case.reasons] + [("Everything else", ())]
+    named = [*case.reasons, Reason("everything_else", 0.0)]
     longest = max(map(abs, shares)) or 1
     return [
-        Bar(visible(words), f"{share / 10:.1f}", _length(abs(share), longest), tuple(map(visible, telling_words)))
-        for (words, telling_words), share in zip(named, shares, strict=False)
+        Bar(
+            factor=reason.factor,
+            name=visible(display.name(reason.factor)),
+            points=f"{share / 10:.1f}",
+            length=_length(abs(share), longest),
+            words=tuple(map(visible, reason.words)),
+        )
+        for reason, share in zip(named, shares, strict=False)
+        if share
     ]
 
 

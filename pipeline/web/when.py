@@ -10,7 +10,7 @@ _STEPS = (
     (timedelta(days=2), timedelta(hours=1), "h"),
     (timedelta(days=21), timedelta(days=1), "days"),
     (timedelta(days=84), timedelta(days=7), "weeks"),
-    (timedelta(days=730), timedelta(days=30.44), "months"),
+    (timedelta(days=731), timedelta(days=30.44), "months"),  # 730 days are not yet two years of 365.25
     (timedelta.max, timedelta(days=365.25), "years"),
 )
 

@@ -105,7 +105,7 @@ def test_all_of_it_works_without_javascript(browser: Any, desk: tuple[str, Store
         seen.page.goto(url)
         seen.page.click("text=C-0")
         seen.page.click("button:has-text('Resolved')")
-        assert "is now in resolved" in seen.page.locator(".notice").inner_text()
+        assert "is now under Resolved" in seen.page.locator(".notice").inner_text()
         assert not seen.complaints
     assert store.counts()["resolved"] == 1
 

@@ -11,7 +11,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipeline.followup.store import Store
-from tests.pipeline.web.conftest import NIGHT, escalations
+from pipeline.followup.tables import METADATA
+from pipeline.triage.scoring import Scorer
+from pipeline.web.app import create_app
+from tests.pipeline.web.conftest import BASE, NIGHT, escalations
 
 HOSTILE = [
     "<script>window.hit = 1</script>",
@@ -64,7 +67,7 @@ def test_a_case_is_marked_and_goes_to_its_list(client: TestClient, store: Store,
     done = mark(first, "resolved", 2)
     assert (done.status_code, done.headers["location"]) == (303, f"/?marked={first}")
     assert store.counts() == {"open": 1, "contacted": 0, "resolved": 1, "dismissed": 0}
-    assert "is now in <strong>resolved</strong>" in client.get(done.headers["location"]).text
+    assert "is now under <strong>Resolved</strong>" in client.get(done.headers["location"]).text
     assert mark(second, "dismissed", 1).status_code == 303
 
 
@@ -144,3 +147,16 @@ def test_a_hostile_text_is_words_and_nothing_else(client: TestClient, store: Sto
 def test_what_hides_is_made_visible(client: TestClient, store: Store) -> None:
     (case,) = queue_of(store, "paid \u202e54321\u202c now")
     assert "⟨U+202E⟩" in client.get(f"/cases/{case}").text
+
+
+def test_a_failure_shows_neither_its_cause_nor_its_text(store: Store, scorer: Scorer) -> None:
+    app = create_app(store=store, scorer=scorer, demo=True)
+    client = TestClient(app, base_url=BASE, raise_server_exceptions=False)
+    store.enqueue(escalations("a secret of a customer"), at=NIGHT)
+    METADATA.drop_all(store.engine)
+    answer = client.get("/")
+    assert answer.status_code == 500
+    assert "Something broke on our side" in answer.text
+    assert "sqlite" not in answer.text.lower()
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert client.get("/readyz").status_code == 503

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.web.apportion import in_tenths, tenths
-from pipeline.web.marking import segments
+from pipeline.web.marking import excerpt, segments, visible
 from pipeline.web.when import when
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -34,12 +34,37 @@ def test_words_are_found_in_any_case() -> None:
     ]
 
 
+@given(st.text("ab ,\n\u202e", max_size=400), st.lists(st.sampled_from(["a", "ab", "b a"]), max_size=3))
+def test_an_excerpt_is_short_and_a_part_of_the_text(text: str, words: list[str]) -> None:
+    shown = "".join(piece.raw for piece in excerpt(text, words, limit=60))
+    assert len(shown) <= 60 + len("…  …")
+    kept = shown.removeprefix("… ").removesuffix(" …")
+    assert " ".join(kept.split()) in " ".join(text.split())
+
+
+def test_an_excerpt_is_taken_where_the_text_tells_most() -> None:
+    text = "Late again. " + "So it goes. " * 40 + "I am leaving and you hear from my lawyer. " + "Bye. " * 40
+    pieces = excerpt(text, ["late", "leaving", "lawyer"], limit=80)
+    assert [piece.raw for piece in pieces if piece.kind == "mark"] == ["leaving", "lawyer"]
+    assert pieces[0].raw.startswith("… ")
+    assert excerpt(text, [], limit=80)[0].raw.startswith("Late again.")
+
+
+def test_joiners_are_shown_where_they_hide_something_alone() -> None:
+    assert visible("pay\u200dpal") == "pay⟨U+200D⟩pal"
+    assert visible("👨\u200d👩\u200d👧 می\u200cخواهم") == "👨\u200d👩\u200d👧 می\u200cخواهم"
+
+
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=10))
 def test_shares_in_tenths_add_up_to_the_whole_as_shown(parts: list[float]) -> None:
     whole = sum(parts)
     shown = tenths(whole, parts)
     assert sum(shown) == in_tenths(whole)
     assert all(abs(one - part * 10) <= 1 for one, part in zip(shown, parts, strict=False))
+
+
+def test_parts_that_miss_the_whole_leave_a_rest_to_show() -> None:
+    assert tenths(50.0, [30.0, 10.0]) == [300, 100, 100]
 
 
 @pytest.mark.parametrize(
