@@ -3,7 +3,7 @@
 
 python train.py                                            the starter corpus, configs/default.yaml
 python train.py --config configs/airline.yaml              another data set
-python train.py --set model.epochs=30 --set seed=11        a setting changed for this run
+python train.py --set model.linear.epochs=30 --set seed=11        a setting changed for this run
 python train.py --promote                                  make it champion: score.py and serve.py use it from now on
 """
 

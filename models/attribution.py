@@ -56,3 +56,17 @@ def strongest(found: Attribution, kept: NDArray[np.bool_], direction: int, most:
     telling = ~found.common[word] | found.common[word[first]]
     chosen = telling & (np.arange(len(text)) - first < most)
     return text[chosen], word[chosen]
+
+
+def joined(parts: Sequence[tuple[Attribution, I64]]) -> Attribution:
+    """Return one attribution of several, each given with the numbers that its texts have in the whole batch."""
+    offsets = np.cumsum([0, *(len(part.words) for part, _ in parts)])
+    texts = np.concatenate([rows[part.text] for part, rows in parts])
+    words = np.concatenate([part.word + offset for (part, _), offset in zip(parts, offsets, strict=False)])
+    return Attribution(
+        text=texts,
+        word=words,
+        value=np.vstack([part.value for part, _ in parts]),
+        words=[word for part, _ in parts for word in part.words],
+        common=np.concatenate([part.common for part, _ in parts]),
+    )

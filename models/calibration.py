@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .schema import Head
-from .targets import Target
+from .schema import Head, Schema
+from .targets import Target, Targets
 
 Floats = NDArray[np.float32]
 MIN_ROWS = 20  # with fewer, a fitted map is worse than none
@@ -81,3 +81,27 @@ def _platt(head: Head, logits: Floats, truth: Floats) -> Calibration:
             fitted = LogisticRegression(C=100).fit(logits[:, [label]], held)
             slope[label], offset[label] = max(float(fitted.coef_[0, 0]), 0.05), float(fitted.intercept_[0])
     return Calibration(slope, offset)
+
+
+def log_loss(schema: Schema, logits: Floats, targets: Targets) -> float:
+    """Return the mean over heads of the log loss after calibration on the same rows, each in units of its entropy.
+
+    Calibrated first, because training past the best ranking of labels mostly makes a model too sure, which is mended.
+    """
+    losses = []
+    widths = np.cumsum([head.width for head in schema])[:-1]
+    for head, part in zip(schema, np.split(logits, widths, axis=1), strict=True):
+        target = targets[head.name]
+        if not target.known.any():
+            continue
+        truth = target.truth[target.known]
+        likely = fit(head, part, target)(head, part[target.known])
+        losses.append(surprise(head, likely, truth) / max(surprise(head, truth.mean(0, keepdims=True), truth), 1e-3))
+    return float(np.mean(losses)) if losses else 0.0
+
+
+def surprise(head: Head, likely: Floats, truth: Floats) -> float:
+    """Return the mean log loss of probabilities, summed over labels that do not exclude each other."""
+    likely = np.clip(likely, 1e-6, 1 - 1e-6)
+    both = truth * np.log(likely) + (0 if head.exclusive else (1 - truth) * np.log(1 - likely))
+    return float(-both.sum(1).mean())

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .attribution import readable, strongest
 from .instants import all_seconds
+from .languages import detect
 from .ranking import Facts, Ranked, Ranking, rank
 from .schema import DERIVABLE, Head, Schema
 from .triage import Predictions, TriageModel
@@ -23,8 +24,8 @@ from .triage import Predictions, TriageModel
 Doubles = NDArray[np.float64]
 I64 = NDArray[np.int64]
 REASON = pa.struct([("factor", pa.string()), ("contribution", pa.float64()), ("words", pa.list_(pa.string()))])
-RECORD = ("id", "text", "created_at", "customer_id", "customer_value", "reach", "nps")
-NO_WORDS, UNCERTAIN = "no_words", "uncertain"
+RECORD = ("id", "text", "created_at", "customer_id", "customer_value", "reach", "nps", "lang")
+NO_WORDS, LANGUAGE, UNCERTAIN = "no_words", "language", "uncertain"
 _DAY, _HOUR = 86_400.0, 3_600.0
 
 
@@ -59,7 +60,7 @@ def score(
     Parameters
     ----------
     records
-        Columns of equal length: ``text``, and any of ``id created_at customer_id customer_value reach nps``.
+        Columns of equal length: ``text``, and any of ``id created_at customer_id customer_value reach nps lang``.
     known_values
         Values of other customers, among which each record's value is placed.
     """
@@ -83,7 +84,7 @@ def table(
 ) -> pa.Table:
     """Return the scored rows of `records`, whose predictions and context are given."""
     ranked = rank(model.schema, predictions.probabilities, facts(records, ranking, context), ranking)
-    reviews = review(model.schema, predictions, ranking.min_confidence)
+    reviews = review(model.schema, predictions, ranking.min_confidence, in_foreign_language(model, records))
     rows = len(predictions)
     columns: dict[str, Any] = {
         name: pa.array(records[name], pa.string()) for name in ("id", "customer_id", "created_at")
@@ -170,16 +171,28 @@ def head_columns(schema: Schema, probabilities: Mapping[str, NDArray[np.float32]
     return columns
 
 
-def review(schema: Schema, predictions: Predictions, min_confidence: float) -> list[str | None]:
+def in_foreign_language(model: TriageModel, records: Mapping[str, Sequence[Any]]) -> list[bool]:
+    """Return whether each record is in a language, given or detected, that the model was not evaluated on."""
+    # An artefact that answers with code of before there were languages has no such attribute.
+    languages = getattr(model, "languages", ())
+    if not languages:
+        return [False] * len(records["text"])
+    return [code is not None and code not in languages for code in detect(records["text"], records["lang"])]
+
+
+def review(
+    schema: Schema, predictions: Predictions, min_confidence: float, foreign: Sequence[bool]
+) -> list[str | None]:
     """Return why the model abstains on each row; None where it does not.
 
-    It abstains on a text without a word it knows, and where no single-label head is confident enough.
+    It abstains on a text without a word it knows, on one in a language it was not evaluated on, and where no
+    single-label head is confident enough.
     """
     exclusive = [predictions.probabilities[head.name].max(1) for head in schema if head.exclusive]
     unsure = np.max(exclusive, axis=0) < min_confidence if exclusive else np.zeros(len(predictions), bool)
     return [
-        NO_WORDS if wordless else UNCERTAIN if doubt else None
-        for wordless, doubt in zip(predictions.wordless.tolist(), unsure.tolist(), strict=True)
+        NO_WORDS if wordless else LANGUAGE if strange else UNCERTAIN if doubt else None
+        for wordless, strange, doubt in zip(predictions.wordless.tolist(), foreign, unsure.tolist(), strict=True)
     ]
 
 

@@ -23,14 +23,17 @@ class Target:
         Whether a row carries the head's label, shape (rows,).
     truth
         1 where a label holds, shape (rows, `Head.width`); zeros where unknown.
+    weight
+        How much a row counts in training, shape (rows,); None: all alike.
     """
 
     known: NDArray[np.bool_]
     truth: Floats
+    weight: Floats | None = None
 
     def take(self, rows: NDArray[np.int64]) -> Target:
         """Return the labels of some `rows`."""
-        return Target(self.known[rows], self.truth[rows])
+        return Target(self.known[rows], self.truth[rows], None if self.weight is None else self.weight[rows])
 
 
 Targets = Mapping[str, Target]
@@ -68,4 +71,5 @@ def balance(head: Head, target: Target, power: float) -> Floats:
         yes = (rows / (2 * np.maximum(held, 1))) ** power
         no = (rows / (2 * np.maximum(rows - held, 1))) ** power
         weight = np.where(target.truth > 0, yes, no)
-    return np.asarray(weight * target.known[:, None], np.float32)
+    own = target.known if target.weight is None else target.known * target.weight
+    return np.asarray(weight * own[:, None], np.float32)

@@ -172,3 +172,28 @@ def _shadow(text: str) -> tuple[str, Sequence[int]]:
         origin = [index for index in origin if index not in dropped]
         text = _DROPPED.sub("", text)
     return _POSING_ZERO.sub("0", text).translate(_PLAIN), origin
+
+
+class _Names(dict[int, str]):
+    """Table for `str.translate`: each pictograph to its Unicode name, worked out when first met."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        pictograph = code > 127 and unicodedata.category(char) in ("So", "Sk")
+        name = unicodedata.name(char, "").lower() if pictograph else ""
+        # A skin tone says nothing about the matter.
+        self[code] = "" if "modifier" in name else f" {name} " if name else char
+        return self[code]
+
+
+_NAMES = _Names()
+
+
+def spell(text: str) -> str:
+    """Return a prepared text with emoji spelled out by name: few encoders have a token for them."""
+    return text if text.isascii() else " ".join(text.translate(_NAMES).split())
+
+
+def spell_all(texts: Sequence[str]) -> list[str]:
+    """Return each of `texts` with emoji spelled out, in order."""
+    return [spell(text) for text in texts]

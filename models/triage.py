@@ -38,10 +38,13 @@ class Predictions:
         Per head, calibrated, shape (texts, `Head.width`).
     wordless
         Whether a text holds no word that the model has learnt from, shape (texts,).
+    windows
+        In how many windows a text was read, shape (texts,); 1 where it was read as a whole.
     """
 
     probabilities: dict[str, Floats]
     wordless: NDArray[np.bool_]
+    windows: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.wordless)
@@ -52,7 +55,8 @@ class TriageModel:
     """Predicts every head of a schema from raw texts.
 
     `ranking` holds the weights with which the artefact ranks where nobody gives others (see `models.ranking`);
-    `lineage` is what is known of the training: data hashes, configuration hash, commit.
+    `lineage` is what is known of the training: data hashes, configuration hash, commit. `languages` are those it was
+    evaluated on, in ISO 639-1; none means that nobody looked, and that no text is held back for its language.
     """
 
     schema: Schema
@@ -61,6 +65,7 @@ class TriageModel:
     calibrations: dict[str, Calibration]
     ranking: dict[str, Any] = field(default_factory=dict)
     lineage: dict[str, Any] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
     version: str = "unsaved"
 
     @classmethod
@@ -72,6 +77,7 @@ class TriageModel:
         settings: Mapping[str, Any],
         seed: int,
         progress: Callable[[float], None] = lambda _: None,
+        held_out: tuple[Sequence[str], Targets] | None = None,
     ) -> TriageModel:
         """Return an uncalibrated model of the family that ``settings["family"]`` names.
 
@@ -84,20 +90,21 @@ class TriageModel:
         if name not in FAMILIES:
             raise ValueError(f"model.family must be one of {', '.join(FAMILIES)}; got {name!r}")
         _check_learnable(schema, targets)
-        family = FAMILIES[name].fit(texts, targets, schema, settings, seed, progress)
+        family = FAMILIES[name].fit(texts, targets, schema, settings, seed, progress, held_out)
         return cls(schema, family, name, {head.name: Calibration.identity(head) for head in schema})
 
     def calibrate(self, texts: Sequence[str], targets: Targets) -> None:
         """Fit the calibration of every head on rows that were not trained on."""
-        logits, _ = self.family.forward(texts)
+        logits = self.family.forward(texts).logits
         for head, part in zip(self.schema, self._split(logits), strict=True):
             self.calibrations[head.name] = calibration.fit(head, part, targets[head.name])
 
     def predict(self, texts: Sequence[str]) -> Predictions:
         """Return the calibrated predictions for raw `texts`; all heads in one pass."""
-        logits, wordless = self.family.forward(texts)
-        parts = zip(self.schema, self._split(logits), strict=True)
-        return Predictions({head.name: self.calibrations[head.name](head, part) for head, part in parts}, wordless)
+        read = self.family.forward(texts)
+        parts = zip(self.schema, self._split(read.logits), strict=True)
+        likely = {head.name: self.calibrations[head.name](head, part) for head, part in parts}
+        return Predictions(likely, read.wordless, read.windows)
 
     def attribute(self, texts: Sequence[str], directions: Floats) -> Attribution:
         """Return what each word of `texts` adds to the calibrated logits along each of `directions`.
@@ -128,6 +135,7 @@ class TriageModel:
                 "calibrations": {name: item.to_json() for name, item in self.calibrations.items()},
                 "ranking": self.ranking,
                 "lineage": self.lineage,
+                "languages": list(self.languages),
                 "checksums": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
             }
             _write_json(folder / "model.json", contents)
@@ -174,6 +182,7 @@ class TriageModel:
             calibrations={name: Calibration.from_json(item) for name, item in contents["calibrations"].items()},
             ranking=contents["ranking"],
             lineage=contents["lineage"],
+            languages=tuple(contents.get("languages", ())),  # artefacts written before it was known lack it
             version=_version(folder, contents["family"]),
         )
 

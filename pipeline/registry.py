@@ -25,7 +25,10 @@ from pipeline.config import Config, ConfigError, resolve
 _SQLITE = "sqlite:///"
 _NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; no such alias
 _NOT_A_NAME = re.compile(r"[^\w\-./ :]")
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "phonenumbers", "pyarrow", "python-stdnum", "safetensors", "scipy")
+REQUIREMENTS = (
+    "lingua-language-detector", "mlflow", "numpy", "pandas", "phonenumbers", "pyarrow", "python-stdnum", "safetensors",
+    "scipy",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

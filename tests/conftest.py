@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,43 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(variable, None)
 
 
+def tiny_encoder_folder(folder: Path) -> Path:
+    """Return a real encoder of two small layers with random weights and MiniLM's tokeniser, written into `folder`."""
+    import shutil
+
+    import torch
+    from transformers import BertConfig, BertModel
+
+    from models.families.encoder.sources import packaged
+
+    torch.manual_seed(1)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    encoder = BertModel(BertConfig(**shape, max_position_embeddings=64))
+    encoder.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(packaged() / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a tiny encoder that trains in a second."""
+    return tiny_encoder_folder(tmp_path_factory.mktemp("encoder"))
+
+
+def quick(encoder: Path, family: str) -> dict[str, Any]:
+    """Return settings with which `family` learns the tests' toy texts in seconds, on a tiny encoder."""
+    model = {
+        "family": family,
+        "encoder": str(encoder),
+        "max_tokens": 32,
+        "checkpoints": "",
+        "linear": {"epochs": 12},
+        "fine_tune": {"epochs": 12, "learning_rate": 5e-3, "head_pace": 4, "batch_size": 16, "patience": 12},
+    }
+    return Config.model_validate({"model": model}).model_settings()
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Dataset:
     """Return the starter corpus, as training reads it."""
@@ -45,7 +83,7 @@ def corpus() -> Dataset:
 @pytest.fixture(scope="session")
 def unsaved(corpus: Dataset) -> TriageModel:
     """Return a model of all heads, fitted on 300 rows of the starter corpus and calibrated on 150 others."""
-    settings_ = Config().model.model_dump() | {"epochs": EPOCHS}
+    settings_ = Config.model_validate({"model": {"family": "linear", "linear": {"epochs": EPOCHS}}}).model.model_dump()
     model = TriageModel.fit(corpus.schema, *corpus.take(np.arange(0, len(corpus), 11)), settings_, seed=7)
     model.calibrate(*corpus.take(np.arange(5, len(corpus), 22)))
     model.ranking = Config().rank.model_dump()
@@ -121,7 +159,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Re
     config = Config.model_validate(
         {
             "data": {"sources": [{"path": str(data)}]},
-            "model": {"epochs": 4},
+            "model": {"family": "linear", "linear": {"epochs": 4}},
             "evaluation": {"bootstrap": 50},
             "tracking": {"uri": f"sqlite:///{folder}/store/mlflow.db"},
             "store": {"url": f"sqlite:///{folder}/amends.db"},

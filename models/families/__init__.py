@@ -12,13 +12,21 @@ from numpy.typing import NDArray
 from ..attribution import Attribution
 from ..schema import Schema
 from ..targets import Targets
+from .cascade import Cascade
+from .encoder import Encoder, Frozen
+from .forward import Forward
 from .linear import Linear
 
 Progress = Callable[[float], None]
 
 
 class Family(Protocol):
-    """What every family can do; texts are raw, each family prepares them by `models.text` alone."""
+    """What every family can do; texts are raw, each family prepares them by `models.text` alone.
+
+    `report` holds what was found and chosen while fitting, as plain data.
+    """
+
+    report: dict[str, Any]
 
     @classmethod
     def fit(
@@ -29,15 +37,17 @@ class Family(Protocol):
         settings: Mapping[str, Any],
         seed: int,
         progress: Progress = ...,
+        held_out: tuple[Sequence[str], Targets] | None = None,
     ) -> Family:
-        """Return a family fitted to the rows that carry each head's label."""
+        """Return a family fitted to the rows that carry each head's label.
+
+        `held_out` rows may decide when to stop, which export to take and what to leave out; nothing is fitted to them
+        but a handful of numbers.
+        """
         ...  # fmt: skip
 
-    def forward(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Return the logits of all heads side by side, shape (texts, sum of widths), and which texts are wordless.
-
-        A wordless text holds no word that the family has learnt from: there is nothing to predict from.
-        """
+    def forward(self, texts: Sequence[str]) -> Forward:
+        """Return the logits of raw `texts`, and how far each could be read."""
         ...
 
     def attribute(self, texts: Sequence[str], directions: NDArray[np.float32]) -> Attribution:
@@ -54,4 +64,4 @@ class Family(Protocol):
         ...
 
 
-FAMILIES: dict[str, type[Family]] = {"linear": Linear}
+FAMILIES: dict[str, type[Family]] = {"linear": Linear, "frozen": Frozen, "encoder": Encoder, "cascade": Cascade}

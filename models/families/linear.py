@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..features import Features, Hashing, extract, token_strings
 from ..schema import Schema
 from ..targets import Targets, balance
 from ..text import prepare_all
+from .forward import Forward
 
 Floats = NDArray[np.float32]
 HASHING = Hashing(bits=20, char_min=3, char_max=5, word_max=2)
@@ -53,6 +54,7 @@ class Linear:
     weights: Floats
     squares: Floats
     bias: Floats
+    report: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -63,8 +65,9 @@ class Linear:
         settings: Mapping[str, Any],
         seed: int,
         progress: Callable[[float], None] = lambda _: None,
+        held_out: tuple[Sequence[str], Targets] | None = None,
     ) -> Linear:
-        """Return the family fitted by `settings` (`learning_rate`, `epochs`, `class_weight`)."""
+        """Return the family fitted by ``settings["linear"]`` (`learning_rate`, `epochs`, `class_weight`)."""
         counts = _count(texts)
         in_texts = np.bincount(counts.indices, minlength=HASHING.buckets)
         idf = np.log((1 + len(texts)) / (1 + in_texts)) + 1
@@ -72,7 +75,7 @@ class Linear:
         seen = np.flatnonzero(in_texts >= MIN_TEXTS)
         scale = diags_array(1 / np.maximum(length, 1e-9))
         inputs = csr_array(scale @ counts[:, seen] @ diags_array(idf[seen]), dtype=np.float32)
-        weights, bias = _descend(inputs, targets, schema, settings, seed, progress)
+        weights, bias = _descend(inputs, targets, schema, settings["linear"], seed, progress)
         row_of = np.full(HASHING.buckets, len(seen), np.int32)
         row_of[seen] = np.arange(len(seen))
         unseen = float(np.log(1 + len(texts)) + 1)
@@ -84,8 +87,8 @@ class Linear:
             bias=bias,
         )
 
-    def forward(self, texts: Sequence[str]) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return the logits of all heads side by side, shape (texts, sum of widths), and which texts are wordless."""
+    def forward(self, texts: Sequence[str]) -> Forward:
+        """Return the logits of raw `texts`, and which are wordless; however long, a text is read as a whole."""
         logits = np.empty((len(texts), len(self.bias)), np.float32)
         wordless = np.empty(len(texts), bool)
         for start in range(0, len(texts), CHUNK):
@@ -94,7 +97,7 @@ class Linear:
             evidence = features.in_text @ (rows @ self.weights) + runs @ self.weights
             logits[start : start + CHUNK] = evidence / self._lengths(features, rows, runs)[:, None] + self.bias
             wordless[start : start + CHUNK] = self._wordless(features)
-        return logits, wordless
+        return Forward(logits, wordless, np.ones(len(texts), np.int32))
 
     def attribute(self, texts: Sequence[str], directions: Floats) -> Attribution:
         """Return what each word of `texts` adds along every row of `directions`.

@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 
 import zstandard
 
-from pipeline.config import Ingest
+from pipeline.settings import Ingest
 
 from .record import FileRefused, InputError
 from .sources import SourceFile, check_regular

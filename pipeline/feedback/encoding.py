@@ -6,7 +6,7 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator
 
-from pipeline.config import Ingest
+from pipeline.settings import Ingest
 
 from .containers import blocks, empty
 from .record import FileRefused

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from models.schema import Schema
-from pipeline.config import Ingest
+from pipeline.settings import Ingest
 
 from .layout import Layout
 from .readers import READERS

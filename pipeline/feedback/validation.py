@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from models.schema import Schema
 from models.text import mask_all
-from pipeline.config import Ingest
+from pipeline.settings import Ingest
 
 from .cells import CellError, identifier, moment, name, number, trim
 from .labels import label_column

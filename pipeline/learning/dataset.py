@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,11 @@ from numpy.typing import NDArray
 
 from models.schema import Schema
 from models.targets import Target, encode_all
-from pipeline.config import Config, ConfigError, Source, resolve
+from pipeline.config import Config, ConfigError, resolve
+from pipeline.feedback.hub import fetched
 from pipeline.feedback.reading import read_feedback
 from pipeline.feedback.sources import SourceFile, discover
+from pipeline.settings import Source
 
 KEPT = ("source", "id", "text", "customer_id", "channel", "lang", "industry", "nps")
 
@@ -25,7 +29,8 @@ class Dataset:
     """Rows that passed validation, their labels as targets, and what was refused.
 
     `columns` holds the columns named in `KEPT`, and ``split`` (the source's own word, or None). `files` gives the
-    SHA-256 of every file, `rejected` counts rows by reason, `rejected_labels` labels outside the schema by head.
+    SHA-256 of every file and of every split off the Hub, `rejected` counts rows by reason, `rejected_labels` labels
+    outside the schema by head.
     """
 
     schema: Schema
@@ -59,7 +64,7 @@ def load_dataset(config: Config) -> Dataset:
     Raises
     ------
     ConfigError
-        A source names no row that could be used.
+        A source names no row that could be used, or a data set that cannot be loaded.
     FileRefused, InputError
         A file that cannot be read at all.
     """
@@ -67,14 +72,35 @@ def load_dataset(config: Config) -> Dataset:
     columns: dict[str, list[str | None]] = {name: [] for name in (*KEPT, "split")}
     cells: dict[str, list[list[str] | None]] = {head.name: [] for head in schema}
     data = Dataset(schema, columns, {}, {})
+    weights: list[float] = []
     for source in config.data.sources:
-        for file in discover([resolve(source.path)], follow_links=config.ingest.follow_links).files:
-            data.files[_name(file.path)] = file.sha256()
-            _read(file, source, config, data, cells)
+        with _files(source, config) as files:
+            for name, file in files.items():
+                data.files[name] = file.sha256()
+                _read(file, source, config, data, cells)
+        weights += [source.weight] * (len(data) - len(weights))
     if not len(data):
         raise ConfigError(f"data.sources hold no row that can be used; rejected were {dict(data.rejected)}")
-    data.targets = encode_all(schema, cells)
+    data.targets = _weighted(encode_all(schema, cells), weights)
     return data
+
+
+@contextmanager
+def _files(source: Source, config: Config) -> Iterator[dict[str, SourceFile]]:
+    """Give the files of a source under the names by which the data set records them."""
+    if source.hub is not None:
+        with fetched(source.hub, source.hub_split) as file:
+            yield {file.name: file}
+    else:
+        found = discover([resolve(source.path or "")], follow_links=config.ingest.follow_links)
+        yield {_name(file.path): file for file in found.files}
+
+
+def _weighted(targets: dict[str, Target], weights: Sequence[float]) -> dict[str, Target]:
+    if all(weight == 1 for weight in weights):
+        return targets
+    of_row = np.array(weights, np.float32)
+    return {name: replace(target, weight=of_row) for name, target in targets.items()}
 
 
 def _read(

@@ -14,13 +14,14 @@ from rich.table import Table
 from models.families import FAMILIES
 from models.ranking import Ranking, inactive
 from pipeline.artefact import source_hash
-from pipeline.config import ROOT, Config, ConfigError, Split
+from pipeline.config import ROOT, Config, ConfigError
 from pipeline.registry import Registered, connect, log_training
+from pipeline.settings import Split
 
 from .dataset import Dataset, load_dataset
 from .plots import draw
 from .splits import Splits, split
-from .training import Trained, card, headline, train
+from .training import Trained, card, headline, slice_metrics, train
 
 # Invented, so that nothing of a customer is ever in MLflow.
 EXAMPLE = {
@@ -31,6 +32,7 @@ EXAMPLE = {
     "customer_value": 1200.0,
     "reach": 0.0,
     "nps": 2.0,
+    "lang": "en",
 }
 
 
@@ -72,6 +74,7 @@ def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, scratc
         for metric, figure in report.figures.items():
             key = f"{name}.{metric}"
             metrics |= {key: figure.value, f"{key}.low": figure.low, f"{key}.high": figure.high}
+    metrics |= slice_metrics(trained)
     return log_training(
         config,
         scratch / "triage",

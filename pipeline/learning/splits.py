@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.text import prepare_all
-from pipeline.config import ConfigError, Split
+from pipeline.config import ConfigError
+from pipeline.settings import Split
 
 from .dataset import Dataset
 

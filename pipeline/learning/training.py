@@ -6,11 +6,12 @@ import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from models.languages import detect
 from models.triage import Predictions, TriageModel
 from pipeline.config import Config
 
 from .dataset import Dataset
-from .evaluation import HeadReport, evaluate
+from .evaluation import MIN_ROWS, HeadReport, Slice, evaluate_sliced, frequent
 from .splits import Splits
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "safetensors")
@@ -18,11 +19,12 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "safetensors")
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, and what it says of the test side."""
+    """A model, and what it says of the test side: of all its rows, and of slices by ``lang`` and by ``channel``."""
 
     model: TriageModel
     predictions: Predictions
     report: dict[str, HeadReport]
+    slices: dict[str, dict[str, Slice]]
 
 
 def train(
@@ -43,8 +45,9 @@ def train(
         if not len(getattr(splits, name)):
             raise ValueError(f"the {name} side has no rows; give more data or a larger data.split share")
     texts, targets = data.take(splits.train)
-    model = TriageModel.fit(data.schema, texts, targets, config.model.model_dump(), config.seed, progress)
-    model.calibrate(*data.take(splits.calibration))
+    held_out = data.take(splits.calibration)
+    model = TriageModel.fit(data.schema, texts, targets, config.model_settings(), config.seed, progress, held_out)
+    model.calibrate(*held_out)
     model.ranking = config.rank.model_dump()
     model.lineage = {
         "training_data": data.digest(),
@@ -56,16 +59,32 @@ def train(
     }
     texts, targets = data.take(splits.test)
     predictions = model.predict(texts)
-    report = evaluate(
+    values = {name: [data.columns[name][row] for row in splits.test] for name in ("lang", "channel")}
+    values["lang"] = detect(texts, values["lang"])
+    model.languages = frequent(values["lang"])
+    report, slices = evaluate_sliced(
         data.schema,
         predictions.probabilities,
         targets,
         splits.group[splits.test],
+        values,
         resamples=config.evaluation.bootstrap,
         seed=config.seed,
         capacity=config.rank.capacity,
     )
-    return Trained(model, predictions, report)
+    return Trained(model, predictions, report, slices)
+
+
+def slice_metrics(trained: Trained) -> dict[str, float]:
+    """Return the first headline figure of every head on every slice, as ``slice.lang.en.sentiment.accuracy``."""
+    return {
+        # A value is the customer's own word: MLflow has a limit on names.
+        f"slice.{name}.{value[:60]}.{head}.{metric}": report.figures[metric].value
+        for name, slices in trained.slices.items()
+        for value, part in slices.items()
+        for head, report in part.report.items()
+        for metric in headline(trained, head)[:1]
+    }
 
 
 def card(trained: Trained, config: Config) -> str:
@@ -93,16 +112,36 @@ def card(trained: Trained, config: Config) -> str:
         )
         labels = ", ".join(head.labels) or str(head.derive or "yes, no")
         lines.append(f"| {head.name} | {head.kind} | {labels} | {report.rows if report else 0} | {figures} |")
+    lines += [*_by_language(trained), "", "## Limits"]
     lines += [
-        "",
-        "## Limits",
         "Figures hold for texts like those tested on. The starter corpus is written by a language model, not by",
         "customers: retrain with labels of your own before you trust a figure. Probabilities are honest for the share",
-        "of labels in the training data, not for yours. Languages not trained on are marked for review where the model",
-        "knows none of their words, and are otherwise not detected.",
+        "of labels in the training data, not for yours. A text in a language that it was not tested on is marked for",
+        "review, unless it is too short to tell.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _by_language(trained: Trained) -> list[str]:
+    """Return the table of figures by language, in Markdown."""
+    names = trained.model.schema.names
+    titles = [f"{name} {headline(trained, name)[0]}" for name in names]
+    lines = [
+        "",
+        "## By language",
+        f"Tested on: {', '.join(trained.model.languages) or 'texts too short to tell'}. "
+        f"A line needs {MIN_ROWS} rows, and so does a figure in it.",
+        "",
+        f"| language | rows | {' | '.join(titles)} |",
+        f"| --- | ---: |{' --- |' * len(names)}",
+    ]
+    for value, part in trained.slices["lang"].items():
+        figures = [
+            part.report[name].figures[headline(trained, name)[0]] if name in part.report else "" for name in names
+        ]
+        lines.append(f"| {value} | {part.rows} | {' | '.join(map(str, figures))} |")
+    return lines
 
 
 def headline(trained: Trained, name: str) -> list[str]:

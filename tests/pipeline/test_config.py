@@ -143,7 +143,7 @@ def test_a_rating_scale_needs_two_ends() -> None:
     "key",
     [
         "rank.repeat_window_days",
-        "model.learning_rate",
+        "model.linear.learning_rate",
         "ingest.rating_min",
         "ingest.rating_max",
         "ingest.max_decompressed_mib",

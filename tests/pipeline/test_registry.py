@@ -291,7 +291,7 @@ def test_a_run_records_what_made_the_model(registry: Any) -> None:
     mlflow.set_tracking_uri(config.tracking.uri)
     client = mlflow.MlflowClient()
     found = client.get_run(first.run_id)
-    assert found.data.params["model.epochs"] == "4"
+    assert found.data.params["model.linear.epochs"] == "4"
     assert found.data.params["seed"] == "7"
     assert found.data.tags["config"] == config.digest()
     assert found.data.tags["models_source"] == source_hash()
@@ -306,6 +306,7 @@ def test_a_run_records_what_made_the_model(registry: Any) -> None:
         assert np.isfinite(found.data.metrics[name])
         if not name.endswith("rows"):
             assert found.data.metrics[f"{name}.low"] <= found.data.metrics[f"{name}.high"]
+    assert 0 < found.data.metrics["slice.lang.en.sentiment.accuracy"] <= 1
     assert len(found.inputs.dataset_inputs) == 1
     names = {item.path for item in client.list_artifacts(first.run_id)}
     assert {"config.yaml", "data.json", "card.md", "plots"} <= names

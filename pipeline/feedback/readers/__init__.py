@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pipeline.config import Ingest
+from pipeline.settings import Ingest
 
 from ..layout import Layout
 from ..record import Chunk

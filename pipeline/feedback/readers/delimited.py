@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.config import Ingest
+from pipeline.settings import Ingest
 
 from ..encoding import text_blocks
 from ..layout import Layout

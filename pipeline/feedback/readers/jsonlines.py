@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from pipeline.config import Ingest
+from pipeline.settings import Ingest
 
 from ..encoding import has_surrogate, text_blocks
 from ..layout import Layout

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.config import Ingest
+from pipeline.settings import Ingest
 
 from ..containers import RATIO, RATIO_FROM, blocks, bomb, opened
 from ..encoding import is_clean

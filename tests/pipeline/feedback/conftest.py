@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import zstandard
 
-from pipeline.config import Ingest
 from pipeline.feedback.reading import read_feedback
 from pipeline.feedback.sources import discover
+from pipeline.settings import Ingest
 
 PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
 

@@ -21,10 +21,10 @@ import pytest
 import zstandard
 from pyarrow.parquet import encryption
 
-from pipeline.config import Ingest
 from pipeline.feedback.reading import read_feedback
 from pipeline.feedback.record import FileRefused, InputError
 from pipeline.feedback.sources import SourceFile
+from pipeline.settings import Ingest
 
 Read = Callable[..., Any]
 

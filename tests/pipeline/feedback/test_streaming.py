@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import Ingest
 from pipeline.feedback.reading import read_feedback
 from pipeline.feedback.record import FILE_REASONS, ROW_REASONS, FileRefused
 from pipeline.feedback.sources import discover
+from pipeline.settings import Ingest
 
 PIECES = [b"text", b"id", b",", b"\t", b"\n", b"\r\n", b'"', b"{", b"}", b'"text"', b":", b"[", b"\xff", b"\0", b"1",
           b"\\u", b"\\ud800", b"\xef\xbb\xbf", b"PAR1", b"nps", b"\x1f\x8b", b"late", b" "]  # fmt: skip

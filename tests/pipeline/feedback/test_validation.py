@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.schema import Schema
-from pipeline.config import Ingest
 from pipeline.feedback.seen import SeenIds
 from pipeline.feedback.validation import validate_objects
+from pipeline.settings import Ingest
 
 OBJECTS: list[object] = [
     {"id": 1, "text": "late"},

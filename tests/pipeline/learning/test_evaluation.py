@@ -15,10 +15,13 @@ from models.schema import Head, Schema
 from models.targets import Target
 from pipeline.learning.evaluation import (
     BINS,
+    MIN_ROWS,
     Figure,
     bootstrap_weights,
     calibration_error,
     evaluate,
+    evaluate_sliced,
+    frequent,
     measure,
     ranking_metrics,
 )
@@ -287,3 +290,63 @@ def test_only_rows_that_carry_the_label_are_measured() -> None:
 
 def test_a_figure_is_written_with_its_interval() -> None:
     assert str(Figure(0.71234, 0.7, 0.72)) == "0.712 [0.700, 0.720]"
+
+
+# ---- slices ----------------------------------------------------------------------------------------------------------
+
+
+def sliced(values: dict[str, list[str | None]], *, known: int = 200, alike: int = 0) -> Any:
+    """Return the reports of 200 rows, of which the first `known` carry the binary head and the first `alike` say no."""
+    mood, likely, truth = example("nominal", 200, 1)
+    lost, said, held = example("binary", 200, 2)
+    held[:alike] = 0
+    probabilities = {"mood": likely.astype(np.float32), "lost": said.astype(np.float32)}
+    targets = {
+        "mood": Target(np.ones(200, bool), truth.astype(np.float32)),
+        "lost": Target(np.arange(200) < known, held.astype(np.float32)),
+    }
+    everything = (Schema((mood, lost)), probabilities, targets, np.arange(200) // 2)
+    settings: Any = {"resamples": 50, "seed": 1, "capacity": 10}
+    report, slices = evaluate_sliced(*everything, values, **settings)
+    assert report == evaluate(*everything, **settings)
+    return report, slices
+
+
+def test_a_slice_is_measured_as_if_it_were_all() -> None:
+    values: dict[str, list[str | None]] = {"half": ["left", "right"] * 100, "whole": ["all"] * 200}
+    report, slices = sliced(values)
+    assert list(slices) == ["half", "whole"]
+    assert slices["whole"]["all"].report == report
+    assert {value: part.rows for value, part in slices["half"].items()} == {"left": 100, "right": 100}
+    parts = [part.report["mood"].figures["accuracy"].value for part in slices["half"].values()]
+    assert np.mean(parts) == pytest.approx(report["mood"].figures["accuracy"].value)
+    assert parts[0] != parts[1]
+
+
+def test_a_slice_of_too_few_rows_is_left_out() -> None:
+    few, rest = MIN_ROWS - 1, 200 - 2 * MIN_ROWS + 1
+    _, slices = sliced({"lang": ["en"] * rest + ["de"] * MIN_ROWS + ["fr"] * few, "none": [None] * 200})
+    assert {value: part.rows for value, part in slices["lang"].items()} == {"en": rest, "de": MIN_ROWS}
+    assert slices["none"] == {}
+
+
+@pytest.mark.parametrize(("settings", "heads"), [({"known": 100 + MIN_ROWS}, ["mood", "lost"]),
+    ({"known": 99 + MIN_ROWS}, ["mood"]), ({"alike": 200}, ["mood"])])  # fmt: skip
+def test_a_head_that_cannot_be_measured_on_a_slice_is_left_out(settings: dict[str, int], heads: list[str]) -> None:
+    _, slices = sliced({"half": ["first"] * 100 + ["second"] * 100}, **settings)
+    assert list(slices["half"]["second"].report) == heads
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (["en"] * 40 + ["de"] * MIN_ROWS + ["fr"] * (MIN_ROWS - 1), ("en", "de")),
+        (["de"] * 3 + [None] * 50 + ["en"] * 4, ("en",)),
+        ([None] * 50, ()),
+        ([], ()),
+    ],
+)
+def test_what_is_frequent_stands_on_enough_rows_or_is_the_most_frequent(
+    values: list[str | None], found: tuple[str, ...]
+) -> None:
+    assert frequent(values) == found

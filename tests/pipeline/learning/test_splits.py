@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from models.schema import Head, Schema
 from models.targets import encode_all
-from pipeline.config import ConfigError, Split
+from pipeline.config import ConfigError
 from pipeline.learning.dataset import KEPT, Dataset
 from pipeline.learning.splits import Splits, groups, near_duplicates, normalise, split
+from pipeline.settings import Split
 
 SCHEMA = Schema((Head("lost", "binary"),))
 LONG = (

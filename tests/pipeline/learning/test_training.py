@@ -12,9 +12,11 @@ from pipeline.config import Config
 from pipeline.learning.dataset import Dataset
 from pipeline.learning.plots import draw
 from pipeline.learning.splits import Splits
-from pipeline.learning.training import Trained, card, headline, train
+from pipeline.learning.training import Trained, card, headline, slice_metrics, train
 
-CONFIG = Config.model_validate({"model": {"epochs": 6}, "evaluation": {"bootstrap": 50}})
+CONFIG = Config.model_validate(
+    {"model": {"family": "linear", "linear": {"epochs": 6}}, "evaluation": {"bootstrap": 50}}
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,32 @@ def test_the_card_says_what_somebody_needs_to_know(corpus: Dataset, trained: Tra
     assert "nps <= 6" in text
     for name in corpus.files:
         assert name in text
+
+
+def test_the_model_knows_the_languages_that_it_was_tested_on(corpus: Dataset, splits: Splits, trained: Trained) -> None:
+    """The corpus has seven, and only English on enough rows of this small test side."""
+    assert trained.model.languages == ("en",)
+    said = [corpus.columns["lang"][row] for row in splits.test]
+    assert trained.slices["lang"]["en"].rows == said.count("en")
+    assert set(trained.slices) == {"lang", "channel"}
+    assert list(trained.slices["channel"]) == ["survey"]
+
+
+def test_every_slice_is_a_metric(trained: Trained) -> None:
+    metrics = slice_metrics(trained)
+    english = trained.slices["lang"]["en"].report
+    assert metrics["slice.lang.en.sentiment.accuracy"] == english["sentiment"].figures["accuracy"].value
+    assert {name.split(".")[1] for name in metrics} == {"lang", "channel"}
+    assert np.isfinite(list(metrics.values())).all()
+
+
+def test_the_card_has_a_line_for_every_language(trained: Trained) -> None:
+    text, english = card(trained, CONFIG), trained.slices["lang"]["en"]
+    table = text[text.index("## By language") : text.index("## Limits")].strip().splitlines()
+    assert table[1].startswith("Tested on: en.")
+    assert table[3].startswith("| language | rows | sentiment accuracy | urgency macro_f1 |")
+    assert table[5].startswith(f"| en | {english.rows} | {english.report['sentiment'].figures['accuracy']} |")
+    assert len({line.count("|") for line in table[3:]}) == 1
 
 
 @pytest.mark.parametrize("side", ["train", "calibration", "test"])

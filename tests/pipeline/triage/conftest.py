@@ -59,7 +59,9 @@ def run_night(tmp_path: Path, model: TriageModel) -> Callable[..., Night]:
     """Return a function that runs a night into a new folder of this test."""
     count = iter(range(100))
 
-    def run_(*inputs: Any, overrides: list[str] | None = None, into: Path | None = None) -> Night:
-        return night(into or tmp_path / f"night{next(count)}", model, list(inputs), *(overrides or []))
+    def run_(
+        *inputs: Any, overrides: list[str] | None = None, into: Path | None = None, by: TriageModel = model
+    ) -> Night:
+        return night(into or tmp_path / f"night{next(count)}", by, list(inputs), *(overrides or []))
 
     return run_

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ def test_the_manifest_says_what_was_done_with_what(sampled: Any, sample: Path, m
 def test_batch_api_and_mlflow_say_the_same_of_a_text(sampled: Any, sample: Path, model: TriageModel) -> None:
     rows, scored = accepted(sample), sampled.table("scored")
     columns = probabilities(model.schema)
-    keep = ("id", "text", "created_at", "customer_id", "customer_value", "reach", "nps")
+    keep = ("id", "text", "created_at", "customer_id", "customer_value", "reach", "nps", "lang")
     objects: list[object] = [{name: row[name] for name in keep if row[name] is not None} for row in rows]
     answers, rejects = Scorer(model, Config()).score_objects(objects, customer_values=[])
     assert not rejects
@@ -260,6 +261,18 @@ def test_review_rows_are_kept_apart(sampled: Any) -> None:
     assert all(row["text"] and row["review_reason"] in ("no_words", "uncertain") for row in review)
     assert not {row["id"] for row in review} & {case["lead_id"] for case in sampled.rows("escalations")}
     assert not any(case["review"] for case in sampled.rows("escalations"))
+
+
+def test_a_language_that_was_not_evaluated_is_for_a_person_to_read(
+    write_lines: Callable[..., Path], run_night: Callable[..., Any], model: TriageModel
+) -> None:
+    """The language that a record gives goes through the spool, before what its text would tell."""
+    path = write_lines("a.jsonl", [
+        {"id": "1", "text": ANGRY}, {"id": "2", "text": ANGRY, "lang": "de"},
+        {"id": "3", "text": "Ich warte seit zwei Wochen auf mein Paket und niemand antwortet mir."},
+    ])  # fmt: skip
+    found = run_night(path, overrides=["rank.min_confidence=0"], by=replace(model, languages=("en",)))
+    assert {row["id"]: row["review_reason"] for row in found.rows("review")} == {"2": "language", "3": "language"}
 
 
 def test_a_customer_only_ever_under_review_is_not_listed(

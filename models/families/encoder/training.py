@@ -1,0 +1,170 @@
+"""Joint fine-tuning of the encoder and all heads with Hugging Face `Trainer`: GPU, bf16 and torchrun work unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+
+from ...calibration import log_loss
+from ...schema import Schema
+from ...targets import Targets, balance
+from .network import Network
+from .tokens import Tokeniser
+
+Floats = NDArray[np.float32]
+
+
+def fine_tune(
+    network: Network, tokeniser: Tokeniser, learnt: tuple[Sequence[str], Targets],
+    held_out: tuple[Sequence[str], Targets] | None, settings: Mapping[str, Any], seed: int, scratch: Path,
+    progress: Callable[[float], None],
+) -> None:  # fmt: skip
+    """Train `network` in place on prepared texts; it ends as it was after its best epoch on the held-out rows.
+
+    Checkpoints of every epoch lie in `scratch`; where one is there already, training goes on from it.
+    """
+    schema = network.schema
+
+    def compute_metrics(seen: Any) -> dict[str, float]:
+        return {"log_loss": log_loss(schema, seen.predictions, held_out[1]) if held_out else 0.0}
+
+    train = _dataset(tokeniser, *learnt, schema, settings)
+    validation = _dataset(tokeniser, *held_out, schema, settings) if held_out else None
+    arguments = _arguments(settings, seed, scratch, validate=validation is not None)
+    trainer = Trainer(
+        model=network,
+        args=arguments,
+        data_collator=lambda rows: collate(rows, tokeniser.pad),
+        train_dataset=train,
+        eval_dataset=validation,
+        compute_metrics=compute_metrics if held_out else None,
+        optimizers=(_optimiser(network, settings), None),
+        callbacks=[_Told(progress), *([EarlyStoppingCallback(int(settings["patience"]))] if held_out else [])],
+    )
+    for callback in ("PrinterCallback", "ProgressCallback"):
+        trainer.callback_handler.callbacks = [
+            one for one in trainer.callback_handler.callbacks if type(one).__name__ != callback
+        ]
+    resume = any(scratch.glob("checkpoint-*"))
+    trainer.train(resume_from_checkpoint=resume)
+
+
+def collate(rows: Sequence[Mapping[str, Any]], pad: int) -> dict[str, torch.Tensor]:
+    """Return one batch: the windows of all its texts side by side, and which text each is of."""
+    windows = [window for row in rows for window in row["windows"]]
+    length = max(map(len, windows))
+    ids = torch.full((len(windows), length), pad)
+    mask = torch.zeros((len(windows), length), dtype=torch.long)
+    for place, window in enumerate(windows):
+        ids[place, : len(window)] = torch.tensor(window)
+        mask[place, : len(window)] = 1
+    counts = torch.tensor([len(row["windows"]) for row in rows])
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "owner": torch.repeat_interleave(torch.arange(len(rows)), counts),
+        "texts": counts,
+        "truth": torch.tensor(np.array([row["truth"] for row in rows])),
+        "weight": torch.tensor(np.array([row["weight"] for row in rows])),
+    }
+
+
+def loss_weights(schema: Schema, targets: Targets, settings: Mapping[str, Any]) -> Floats:
+    """Return the loss weight of every label of every row, shape (rows, sum of widths).
+
+    A head that few rows carry is raised as much as it is rare, so that all heads learn at one pace.
+    """
+    own: Mapping[str, Any] = settings.get("heads", {})
+    parts = []
+    for head in schema:
+        target = targets[head.name]
+        pace = 1.0 if head.exclusive else 1 / np.sqrt(head.width)
+        share = max(float(target.known.mean()), 1e-3)
+        weight = float(own.get(head.name, {}).get("weight", 1.0))
+        parts.append(balance(head, target, float(settings["class_weight"])) * np.float32(weight * pace / share))
+    return np.hstack(parts).astype(np.float32)
+
+
+def _dataset(
+    tokeniser: Tokeniser, texts: Sequence[str], targets: Targets, schema: Schema, settings: Mapping[str, Any]
+) -> Any:
+    from datasets import Dataset
+
+    windows = tokeniser.windows(texts)
+    starts = np.append(0, np.cumsum(windows.count))
+    rows = [windows.ids[starts[i] : starts[i + 1]] for i in range(len(texts))]
+    return Dataset.from_dict(
+        {
+            "windows": rows,
+            "length": [sum(map(len, row)) for row in rows],
+            "truth": np.hstack([targets[head.name].truth for head in schema]).tolist(),
+            "weight": loss_weights(schema, targets, settings).tolist(),
+        }
+    )
+
+
+def _arguments(settings: Mapping[str, Any], seed: int, scratch: Path, *, validate: bool) -> TrainingArguments:
+    when = "epoch" if validate else "no"
+    return TrainingArguments(
+        output_dir=str(scratch),
+        num_train_epochs=float(settings["epochs"]),
+        per_device_train_batch_size=int(settings["batch_size"]),
+        per_device_eval_batch_size=64,
+        lr_scheduler_type="linear",
+        warmup_steps=0.1,
+        bf16=_bf16(),
+        train_sampling_strategy="group_by_length",
+        eval_strategy=when,
+        save_strategy=when,
+        save_total_limit=2,
+        load_best_model_at_end=validate,
+        metric_for_best_model="log_loss" if validate else None,
+        greater_is_better=False if validate else None,
+        label_names=["truth", "weight"],
+        remove_unused_columns=False,
+        report_to="none",
+        disable_tqdm=True,
+        logging_strategy="no",
+        seed=seed,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _bf16() -> bool:
+    """Return whether bfloat16 pays: on a GPU that has it, and on a processor whose instructions have it."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _optimiser(network: Network, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+    """Return AdamW; readouts start from nothing and learn faster than the encoder, biases and norms do not decay."""
+    rate = float(settings["learning_rate"])
+    named = list(network.named_parameters())
+    groups = []
+    for inside in (True, False):
+        for decays in (True, False):
+            chosen = [
+                value for name, value in named
+                if name.startswith("encoder.") == inside and (value.ndim > 1) == decays and value.requires_grad
+            ]  # fmt: skip
+            decay = float(settings["weight_decay"]) if decays else 0.0
+            groups.append(
+                {"params": chosen, "lr": rate if inside else rate * float(settings["head_pace"]), "weight_decay": decay}
+            )
+    return torch.optim.AdamW(groups, fused=True)
+
+
+class _Told(TrainerCallback):
+    def __init__(self, progress: Callable[[float], None]) -> None:
+        self._progress = progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._progress(state.global_step / max(state.max_steps, 1))

@@ -1,0 +1,155 @@
+"""Which rows of a cascade go on to the second tier: the least certain ones, and those that may make the list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..calibration import probabilities
+from ..quality import average_precision, macro_f1, precision_among
+from ..ranking import Facts, Ranking, rank
+from ..schema import DERIVABLE, Head, Schema
+from ..targets import Targets
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+GRID = np.linspace(0, 1, 101)
+SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+@dataclass(frozen=True)
+class Routing:
+    """The rule, which looks at one row's first-tier logits alone.
+
+    Attributes
+    ----------
+    doubts
+        Per head, the doubt at each percentile of held-out rows: what a head finds doubtful is relative to its rows.
+    threshold
+        Rows whose percentile of doubt in any head reaches it go on; above 1 none does.
+    from_priority
+        Rows whose priority, as the first tier sees it, reaches this go on, whatever the doubt.
+    share
+        Share of the held-out rows that went on.
+    """
+
+    schema: Schema
+    doubts: Mapping[str, list[float]]
+    threshold: float
+    from_priority: float
+    rank: Mapping[str, Any] | None
+    share: float
+
+    @classmethod
+    def everything(cls, schema: Schema) -> Routing:
+        """Return the rule by which every row goes on."""
+        return cls(schema, {head.name: [0.0] * len(GRID) for head in schema}, -1.0, np.inf, None, 1.0)
+
+    def __call__(self, logits: Floats) -> NDArray[np.bool_]:
+        """Return which rows go on, for calibrated first-tier logits."""
+        likely = _likely(self.schema, logits)
+        doubt = _percentile_of_doubt(self.schema, likely, self.doubts)
+        return np.asarray((doubt >= self.threshold) | (priority(self.schema, likely, self.rank) >= self.from_priority))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the rule as plain data."""
+        return {
+            "doubts": {name: list(values) for name, values in self.doubts.items()},
+            "threshold": self.threshold,
+            "from_priority": self.from_priority if np.isfinite(self.from_priority) else None,
+            "rank": self.rank,
+            "share": self.share,
+        }
+
+    @classmethod
+    def from_json(cls, schema: Schema, data: Mapping[str, Any]) -> Routing:
+        """Return the rule that `to_json` wrote."""
+        from_priority = np.inf if data["from_priority"] is None else data["from_priority"]
+        return cls(schema, data["doubts"], data["threshold"], from_priority, data["rank"], data["share"])
+
+
+def choose(
+    schema: Schema, settled: Floats, mixed: Floats, targets: Targets,
+    settings: Mapping[str, Any], rank_settings: Mapping[str, Any] | None,
+) -> tuple[Routing, list[dict[str, Any]]]:  # fmt: skip
+    """Return the rule with the smallest share that keeps the quality, and the curve it was chosen from.
+
+    Parameters
+    ----------
+    settled, mixed
+        Calibrated logits of held-out rows: by the first tier alone, and with the second.
+    settings
+        ``max_loss``: points of macro-F1 that any head may lose against reading every row with the encoder; the average
+        precision and the precision at capacity of yes-or-no labels may lose as much. ``candidates``: the share of rows,
+        highest priority first, that always goes on.
+    """
+    likely = _likely(schema, settled)
+    doubts = {head.name: np.quantile(_doubt(head, likely[head.name]), GRID).tolist() for head in schema}
+    doubt = _percentile_of_doubt(schema, likely, doubts)
+    priorities = priority(schema, likely, rank_settings)
+    candidates = float(settings["candidates"])
+    from_priority = float(np.quantile(priorities, 1 - candidates)) if rank_settings and candidates else np.inf
+    best = _measured(schema, mixed, targets)
+    curve, chosen = [], None
+    for share in SHARES:
+        threshold = float(np.quantile(doubt, 1 - share)) if share else 2.0
+        goes = (doubt >= threshold) | (priorities >= from_priority)
+        found = _measured(schema, np.where(goes[:, None], mixed, settled), targets)
+        lost = max((100 * (best[name] - found[name]) for name in best), default=0.0)
+        rule = Routing(schema, doubts, threshold, from_priority, rank_settings, round(float(goes.mean()), 4))
+        curve.append({"share": rule.share, "loss": round(lost, 3), **{name: round(v, 4) for name, v in found.items()}})
+        if chosen is None and lost <= float(settings["max_loss"]):
+            chosen = rule
+    return chosen or Routing.everything(schema), curve
+
+
+def priority(schema: Schema, likely: Mapping[str, Floats], settings: Mapping[str, Any] | None) -> Doubles:
+    """Return the priority of each row by its text alone; 0 where no weights are given."""
+    rows = len(next(iter(likely.values())))
+    if settings is None:
+        return np.zeros(rows)
+    unknown = np.full(rows, np.nan)
+    facts = Facts(dict.fromkeys(DERIVABLE, unknown), unknown, unknown, unknown, np.zeros(rows))
+    return rank(schema, likely, facts, Ranking.from_settings(settings)).priority
+
+
+def _measured(schema: Schema, logits: Floats, targets: Targets) -> dict[str, float]:
+    """Return macro-F1 of every head, and for each yes-or-no label how well it ranks its rows."""
+    out = {}
+    for head, part in zip(schema, _split(schema, logits), strict=True):
+        known, truth = targets[head.name].known, targets[head.name].truth
+        if not known.any():
+            continue
+        out[head.name] = macro_f1(head, part, truth, known)
+        if head.kind == "binary":
+            held = truth[known, 0] > 0
+            out[f"{head.name}.average_precision"] = average_precision(part[known, 0], held)
+            out[f"{head.name}.precision_first"] = precision_among(part[known, 0], held, max(int(known.sum()) // 10, 1))
+    return out
+
+
+def _likely(schema: Schema, logits: Floats) -> dict[str, Floats]:
+    parts = _split(schema, logits)
+    return {head.name: probabilities(head, part) for head, part in zip(schema, parts, strict=True)}
+
+
+def _doubt(head: Head, likely: Floats) -> Floats:
+    """Return how near each row is to another answer: 0 sure, 1 a draw."""
+    if head.exclusive:
+        two = np.partition(likely, -2, axis=1)[:, -2:]
+        return np.asarray(1 - (two[:, 1] - two[:, 0]), np.float32)
+    return np.asarray(1 - np.abs(2 * likely - 1).min(1), np.float32)
+
+
+def _percentile_of_doubt(schema: Schema, likely: Mapping[str, Floats], doubts: Mapping[str, list[float]]) -> Doubles:
+    """Return the percentile of each row's doubt in the head that doubts most, 0..1."""
+    ranks = [np.interp(_doubt(head, likely[head.name]), doubts[head.name], GRID) for head in schema]
+    return np.asarray(np.max(ranks, axis=0))
+
+
+def _split(schema: Schema, logits: Floats) -> list[Floats]:
+    return np.split(logits, np.cumsum([head.width for head in schema])[:-1], axis=1)
