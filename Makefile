@@ -25,7 +25,7 @@ $(STAMP): requirements.lock
 
 demo: setup  ## train on the starter corpus, score the sample dump, open the desk (OPEN=0: all but serve; PORT=8000)
 	@echo "== train: the starter corpus (data/starter)"
-	$(PY) train.py --config configs/default.yaml --promote
+	$(PY) train.py --config configs/demo.yaml --promote
 	@echo "== score: the sample dump (data/sample)"
 	$(PY) score.py data/sample --output $(DEMO) --enqueue --as-of $(NIGHT)
 ifneq ($(OPEN),0)

@@ -4,6 +4,7 @@
 python train.py                                            the starter corpus, configs/default.yaml
 python train.py --config configs/airline.yaml              another data set
 python train.py --set model.linear.epochs=30 --set seed=11        a setting changed for this run
+python train.py --search 20                                tune on held-out rows first (Optuna; goes on if cut short)
 python train.py --promote                                  make it champion: score.py and serve.py use it from now on
 """
 
@@ -21,6 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", default="configs/default.yaml", help="YAML file of settings (default: %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="one setting")
     parser.add_argument("--promote", action="store_true", help="make the new version champion, whatever serves now")
+    parser.add_argument(
+        "--search", type=int, default=0, metavar="N", help="try N settings on held-out rows, train the best"
+    )
     options = parser.parse_args(arguments)
 
     from pipeline.config import load
@@ -29,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = load(options.config, options.overrides)
         from pipeline.learning.recipe import run
 
-        registered = run(config, promote=options.promote)
+        registered = run(config, promote=options.promote, trials=options.search)
     except (ValueError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2

@@ -62,7 +62,7 @@ def seconds(predict: Callable[[Sequence[str]], object], texts: Sequence[str]) ->
 
 
 def main() -> None:
-    config = load()
+    config = load(overrides=["model.family=linear"])
     data = load_dataset(config)
     train = split(data, config.data.split).train
     model = TriageModel.fit(data.schema, *data.take(train), config.model.model_dump(), config.seed)

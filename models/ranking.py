@@ -30,6 +30,7 @@ class Ranking:
     sla_hours: Mapping[str, float]
     full_reach: float
     explain_from: float
+    explain_most: int
     words_per_reason: int
     min_confidence: float
 

@@ -92,6 +92,8 @@ def table(
     columns |= head_columns(model.schema, predictions.probabilities)
     columns["priority"] = pa.array(ranked.priority)
     columns["reasons"] = reasons(model, records["text"], ranked, ranking)
+    # An artefact that answers with code of before there were windows says nothing of them.
+    columns["windows"] = pa.array(getattr(predictions, "windows", np.ones(rows, np.int32)), pa.int32())
     columns["review"] = pa.array([reason is not None for reason in reviews], pa.bool_())
     columns["review_reason"] = pa.array(reviews, pa.string())
     columns["model_version"] = pa.repeat(pa.scalar(model.version), rows)
@@ -199,7 +201,8 @@ def review(
 def reasons(model: TriageModel, texts: Sequence[str], ranked: Ranked, ranking: Ranking) -> pa.Array:
     """Return the factors of each row with their contributions, largest first, and the words that speak for them.
 
-    Words are looked up from `explain_from` points of priority on: below it nobody will read them.
+    Words are looked up for the `explain_most` rows of highest priority, if that is `explain_from` or more: finding
+    words costs many times a prediction, and nobody reads those of the others.
     """
     rows, places = np.nonzero(ranked.contributions > 0)
     points = ranked.contributions[rows, places]
@@ -219,7 +222,7 @@ def _telling_words(
 ) -> pa.Array:
     """Return the words behind each contribution, given by row and factor, that was read from the text."""
     columns = [column for column, direction in enumerate(ranked.directions) if direction is not None]
-    explained = np.flatnonzero(ranked.priority >= ranking.explain_from)
+    explained = _worth_explaining(ranked, ranking)
     spoken: list[tuple[I64, I64]] = []
     words: list[str] = []
     if len(explained) and columns:
@@ -238,6 +241,12 @@ def _telling_words(
     offsets = np.searchsorted(reason[order], np.arange(len(rows) + 1))
     values = pa.array(words, pa.string()).take(pa.array(word[order]))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
+
+
+def _worth_explaining(ranked: Ranked, ranking: Ranking) -> I64:
+    """Return the rows, in order, whose words are looked up."""
+    highest = np.argsort(-ranked.priority, kind="stable")[: ranking.explain_most]
+    return np.sort(highest[ranked.priority[highest] >= ranking.explain_from])
 
 
 def _lists(held: NDArray[np.bool_], head: Head) -> pa.Array:

@@ -76,7 +76,7 @@ class TriageModel:
         targets: Targets,
         settings: Mapping[str, Any],
         seed: int,
-        progress: Callable[[float], None] = lambda _: None,
+        progress: Callable[..., None] = lambda *_: None,
         held_out: tuple[Sequence[str], Targets] | None = None,
     ) -> TriageModel:
         """Return an uncalibrated model of the family that ``settings["family"]`` names.

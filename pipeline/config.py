@@ -62,6 +62,13 @@ class Config(Section):
             settings["encoder"] = str(resolve(self.model.encoder))
         return settings
 
+    def overridden(self, overrides: Iterable[str]) -> Config:
+        """Return these settings with others such as ``"rank.agents=6"`` laid over them."""
+        data = self.model_dump()
+        for override in overrides:
+            _lay_over(data, override)
+        return _validated(data)
+
     def digest(self) -> str:
         """Return the SHA-256 of all settings but where runs and cases are kept, as 64 hexadecimal digits."""
         settings = self.model_dump(exclude={"tracking", "store"})
@@ -120,6 +127,10 @@ def load(path: str | Path = DEFAULT, overrides: Iterable[str] = ()) -> Config:
     for variable, section, key in (("MLFLOW_TRACKING_URI", "tracking", "uri"), ("AMENDS_STORE_URL", "store", "url")):
         if os.environ.get(variable) and isinstance(data.setdefault(section, {}), dict):
             data[section][key] = os.environ[variable]
+    return _validated(data)
+
+
+def _validated(data: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:

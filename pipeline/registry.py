@@ -27,7 +27,7 @@ _NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such
 _NOT_A_NAME = re.compile(r"[^\w\-./ :]")
 REQUIREMENTS = (
     "lingua-language-detector", "mlflow", "numpy", "pandas", "phonenumbers", "pyarrow", "python-stdnum", "safetensors",
-    "scipy",
+    "scipy", "openvino", "tokenizers",
 )  # fmt: skip
 
 
@@ -50,6 +50,7 @@ def log_training(
     tags: Mapping[str, str],
     dataset: Mapping[str, Any],
     plots: Path,
+    report: Mapping[str, Any],
     example: Mapping[str, Any],
     promote: bool,
 ) -> Registered:
@@ -63,6 +64,8 @@ def log_training(
         ``name``, ``digest``, ``files`` (name to SHA-256) and ``rows`` of the training data; no text of it is logged.
     example
         One invented record, from which the signature is inferred.
+    report
+        What the family found and chose while fitting; the points of a cascade's curve become metrics by their share.
     promote
         Whether the version becomes champion even where there is one already.
     """
@@ -78,11 +81,54 @@ def log_training(
         # A label may hold characters that MLflow allows in no name.
         mlflow.log_metrics({_NOT_A_NAME.sub("_", name): value for name, value in metrics.items()})
         mlflow.log_artifacts(str(plots), "plots")
+        _log_report(report)
         mlflow.log_artifact(str(folder / "card.md"))
         version = _log_model(config, folder, example)
     alias = _alias(config, version, promote)
     _describe(config, version, tags, folder)
     return Registered(config.tracking.model_name, version, alias, run.info.run_id)
+
+
+def _log_report(report: Mapping[str, Any]) -> None:
+    import mlflow
+
+    mlflow.log_dict(dict(report), "family.json")
+    for point in report.get("curve", ()):
+        step = round(100 * float(point["share"]))
+        mlflow.log_metrics({f"cascade.{_NOT_A_NAME.sub('_', name)}": float(v) for name, v in point.items()}, step=step)
+    if "share" in report:
+        mlflow.log_metric("cascade.share_chosen", float(report["share"]))
+
+
+class SearchRun:
+    """A run that holds one nested run per trial of a search; it goes on where there is one already."""
+
+    def __init__(self, config: Config, run_id: str | None) -> None:
+        self._config, self._run_id = config, run_id
+
+    def __enter__(self) -> SearchRun:
+        import mlflow
+
+        connect(self._config)
+        run = mlflow.start_run(self._run_id, None if self._run_id else _experiment(self._config))
+        self.run_id = str(run.info.run_id)
+        mlflow.log_dict(self._config.public(), "config.yaml")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        import mlflow
+
+        mlflow.end_run("FINISHED" if kind is None else "KILLED")
+
+    def log(self, number: int, settings: Mapping[str, Any], loss: float | None, state: str) -> None:
+        """Log one trial: its settings, how it ended, and its loss where it was not pruned."""
+        import mlflow
+
+        with mlflow.start_run(run_name=f"trial {number}", nested=True):
+            mlflow.log_params(dict(settings))
+            mlflow.set_tag("state", state)
+            if loss is not None:
+                mlflow.log_metric("log_loss", loss)
 
 
 RETRIES = "3"  # MLflow's own default tries a dead server for several minutes before it says so

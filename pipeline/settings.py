@@ -130,6 +130,7 @@ class Rank(Section):
     sla_hours: dict[str, Annotated[float, Field(gt=0)]] = {"critical": 1, "high": 8, "normal": 48, "low": 240}
     full_reach: Annotated[float, Field(gt=0)] = 100_000
     explain_from: Annotated[float, Field(ge=0, le=100)] = 20
+    explain_most: Annotated[int, Field(ge=0)] = 100
     words_per_reason: Annotated[int, Field(ge=1)] = 4
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.45
 

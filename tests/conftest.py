@@ -181,6 +181,7 @@ def log(config: Config, model_folder: Path, plots: Path, *, promote: bool) -> Re
         tags={"commit": "none"},
         dataset={"name": "few", "digest": "0" * 64, "files": {"few.jsonl": "0" * 64}, "rows": {"train": 1}},
         plots=plots,
+        report={},
         example=EXAMPLE,
         promote=promote,
     )

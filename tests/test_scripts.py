@@ -309,8 +309,11 @@ def test_the_trace_of_a_rejected_row(
             ["--config", "configs/none.yaml"],
             f"train.py: there is no file {ROOT}/configs/none.yaml; give the path of a YAML file such as ",
         ),
-        (["--set", "model.epoch=3"], "train.py: unknown setting 'model.epoch'; did you mean 'epochs'?\n"),
-        (["--set", "model.family=forest"], "train.py: model.family must be one of linear; got 'forest'\n"),
+        (["--set", "model.linear.epoch=3"], "train.py: unknown setting 'model.linear.epoch'; did you mean 'epochs'?\n"),
+        (
+            ["--set", "model.family=forest"],
+            "train.py: model.family must be one of linear, frozen, encoder, cascade; got 'forest'\n",
+        ),
         (["--set", "labels=configs/none.yaml"], f"train.py: there is no file {ROOT}/configs/none.yaml; give the path"),
         (["--set", "data.sources=[{path: data/nowhere/*.csv}]"], "train.py: nothing matches "),
         (["--set", "data.split.by=client"], "train.py: data.split.by must be one of source, id, text, "),

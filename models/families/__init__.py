@@ -17,7 +17,7 @@ from .encoder import Encoder, Frozen
 from .forward import Forward
 from .linear import Linear
 
-Progress = Callable[[float], None]
+Progress = Callable[..., None]  # the share done, 0..1; and the loss on held-out rows where it was just measured
 
 
 class Family(Protocol):

@@ -21,7 +21,7 @@ from ..attribution import Attribution, joined
 from ..schema import Schema
 from ..targets import Targets
 from .encoder import Encoder
-from .forward import Forward
+from .forward import Forward, later
 from .linear import Linear
 from .routing import Routing
 from .stacking import Stacking
@@ -47,17 +47,16 @@ class Cascade:
         schema: Schema,
         settings: Mapping[str, Any],
         seed: int,
-        progress: Callable[[float], None] = lambda _: None,
+        progress: Callable[..., None] = lambda *_: None,
         held_out: tuple[Sequence[str], Targets] | None = None,
     ) -> Cascade:
         """Return both tiers fitted, and the smallest share of rows for the encoder that costs no more than it may.
 
         Without held-out rows nothing can be chosen: the encoder then reads every row, and alone decides.
         """
-        first = Linear.fit(texts, targets, schema, settings, seed, lambda share: progress(0.1 * share))
-        second = Encoder.fit(
-            texts, targets, schema, settings, seed, lambda share: progress(0.1 + 0.9 * min(share, 0.99)), held_out
-        )
+        first = Linear.fit(texts, targets, schema, settings, seed)
+        progress(0.05)
+        second = Encoder.fit(texts, targets, schema, settings, seed, later(progress, 0.05), held_out)
         report: dict[str, Any] = {"encoder": second.report}
         if held_out is None:
             family = cls(first, second, Stacking.second_alone(schema), Routing.everything(schema), report)

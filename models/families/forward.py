@@ -1,7 +1,8 @@
-"""What every family answers: the logits of a batch of texts, and how far each text could be read."""
+"""What every family answers: the logits of a batch of texts, and how far each text could be read; and its progress."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -24,3 +25,8 @@ class Forward(NamedTuple):
     logits: NDArray[np.float32]
     wordless: NDArray[np.bool_]
     windows: NDArray[np.int32]
+
+
+def later(progress: Callable[..., None], done: float) -> Callable[..., None]:
+    """Return the `progress` of the rest of some work, of which the share `done` lies behind."""
+    return lambda share, *loss: progress(done + (1 - done) * share, *loss)

@@ -64,7 +64,7 @@ class Linear:
         schema: Schema,
         settings: Mapping[str, Any],
         seed: int,
-        progress: Callable[[float], None] = lambda _: None,
+        progress: Callable[..., None] = lambda *_: None,
         held_out: tuple[Sequence[str], Targets] | None = None,
     ) -> Linear:
         """Return the family fitted by ``settings["linear"]`` (`learning_rate`, `epochs`, `class_weight`)."""
@@ -184,7 +184,7 @@ def _descend(
     schema: Schema,
     settings: Mapping[str, Any],
     seed: int,
-    progress: Callable[[float], None],
+    progress: Callable[..., None],
 ) -> tuple[Floats, Floats]:
     """Return weights (features, sum of widths) and bias after `epochs` of stochastic gradient descent.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -19,7 +21,8 @@ from pipeline.registry import Registered, connect, log_training
 from pipeline.settings import Split
 
 from .dataset import Dataset, load_dataset
-from .plots import draw
+from .plots import draw, draw_curve
+from .search import search
 from .splits import Splits, split
 from .training import Trained, card, headline, slice_metrics, train
 
@@ -36,20 +39,47 @@ EXAMPLE = {
 }
 
 
-def run(config: Config, *, promote: bool) -> Registered:
-    """Return the registered version of the model that `config` trains; progress goes to a terminal only."""
+def run(config: Config, *, promote: bool, trials: int = 0) -> Registered:
+    """Return the registered version of the model that `config` trains; progress goes to a terminal only.
+
+    With `trials`, settings are searched for first, and the best ones trained.
+    """
     console = Console(stderr=True)
     _check_settings(config)
     data = load_dataset(config)
     splits = split(data, config.data.split)
     connect(config)
     _announce(console, data, splits, config.data.split)
+    if trials:
+        config = _searched(console, config, data, splits, trials)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("fitting", total=1.0)
-        trained = train(data, splits, config, commit(), lambda share: bar.update(task, completed=share))
+        task = bar.add_task(f"fitting {config.model.family}", total=1.0)
+        trained = train(data, splits, config, commit(), lambda share, *_: bar.update(task, completed=share))
     console.print(_table(trained))
+    _say_chosen(console, trained.model.family.report)
     with tempfile.TemporaryDirectory() as scratch:
         return _log(config, data, splits, trained, Path(scratch), promote)
+
+
+def _searched(console: Console, config: Config, data: Dataset, splits: Splits, trials: int) -> Config:
+    """Return `config` with the best settings that a search found, which are printed as ``--set`` takes them."""
+    with console.status(f"searching: {trials} trials of {config.model.family}"):
+        best = search(config, data, splits, trials)
+    found = [f"{name}={value:.4g}" for name, value in best.settings.items()]
+    said = " ".join(f"--set {one}" for one in found)
+    console.print(f"best of {best.trials} trials (log loss {best.loss:.4f}): {said}")
+    return config.overridden(found)
+
+
+def _say_chosen(console: Console, chosen: Mapping[str, Any]) -> None:
+    """Tell what was chosen on held-out rows: how the encoder runs, and how many rows it reads."""
+    exported = chosen.get("encoder", chosen)
+    if "precision" in exported:
+        refused = ", ".join(exported.get("refused", {}))
+        why = f" ({refused} lost too much)" if refused else ""
+        console.print(f"the encoder runs in {exported['precision']}{why}")
+    if "share" in chosen:
+        console.print(f"the encoder reads {chosen['share']:.0%} of the rows, family linear the others")
 
 
 def _check_settings(config: Config) -> None:
@@ -68,6 +98,9 @@ def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, scratc
     trained.model.save(scratch / "triage", card(trained, config))
     _, targets = data.take(splits.test)
     draw(data.schema, trained.predictions.probabilities, targets, scratch / "plots")
+    chosen = trained.model.family.report
+    if "curve" in chosen:
+        draw_curve(data.schema, chosen["curve"], chosen["share"], scratch / "plots")
     lineage = trained.model.lineage
     metrics = {f"{name}.rows": float(report.rows) for name, report in trained.report.items()}
     for name, report in trained.report.items():
@@ -79,7 +112,7 @@ def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, scratc
         config,
         scratch / "triage",
         metrics=metrics,
-        params={f"model.{key}": value for key, value in config.model.model_dump().items()} | {"seed": config.seed},
+        params=_flat("model", config.model.model_dump()) | {"seed": config.seed},
         tags={
             "commit": str(lineage["commit"]),
             "config": config.digest(),
@@ -97,9 +130,17 @@ def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, scratc
             "excluded": splits.excluded,
         },
         plots=scratch / "plots",
+        report=chosen,
         example=EXAMPLE,
         promote=promote,
     )
+
+
+def _flat(name: str, value: Any) -> dict[str, Any]:
+    """Return nested settings by their full names, as MLflow lists parameters."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {full: one for key, inner in value.items() for full, one in _flat(f"{name}.{key}", inner).items()}
 
 
 def _announce(console: Console, data: Dataset, splits: Splits, wanted: Split) -> None:

@@ -32,7 +32,7 @@ def train(
     splits: Splits,
     config: Config,
     commit: str | None,
-    progress: Callable[[float], None] = lambda _: None,
+    progress: Callable[..., None] = lambda *_: None,
 ) -> Trained:
     """Return the model fitted on the train side, calibrated on the calibration side, evaluated on the test side.
 

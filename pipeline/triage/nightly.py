@@ -7,6 +7,7 @@ whole dump. A third look gathers the texts of the customers who made the list.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,10 @@ class Nightly:
     def __init__(self, model: TriageModel, config: Config, now: datetime, progress: Progress) -> None:
         self._model = model
         self._config = config
-        self._ranking = Ranking.from_settings(config.rank.model_dump())
+        ranking = Ranking.from_settings(config.rank.model_dump())
+        # Telling words cost many predictions each, and nobody reads those of texts that are not on the list.
+        self._unexplained = replace(ranking, explain_most=0)
+        self._explained = replace(ranking, explain_most=config.ingest.batch_rows)
         self._now = now
         self._progress = progress
         self._context = DumpContext(config.rank.repeat_window_days)
@@ -65,7 +69,7 @@ class Nightly:
             "review": reviewed,
             "model_version": self._model.version,
             "config": self._config.digest(),
-            "weights_without_a_factor": inactive(self._model.schema, self._ranking),
+            "weights_without_a_factor": inactive(self._model.schema, self._explained),
             "as_of": _stamp(self._now),
             "started": _stamp(started),
             "finished": _stamp(datetime.now(UTC)),
@@ -98,7 +102,7 @@ class Nightly:
         try:
             for start, rows, predictions in _or_nothing(spool, self._model):
                 numbers = np.arange(start, start + rows.num_rows)
-                scored = self._scored(numbers, rows, predictions)
+                scored = self._scored(numbers, rows, predictions, self._unexplained)
                 beside = scored.append_column("text", rows.column("text"))
                 if scored_writer is None or review_writer is None:
                     scored_writer = pq.ParquetWriter(folder / "scored.parquet", scored.schema)
@@ -133,15 +137,17 @@ class Nightly:
             places = np.array([place for place, key in enumerate(keys) if key in found], np.int64)
             if len(places):
                 rows = rows.take(pa.array(places))
-                scored = self._scored(start + places, rows, spool.predictions(rows)).to_pylist()
+                scored = self._scored(start + places, rows, spool.predictions(rows), self._explained).to_pylist()
                 for place, row, outcome in zip(places, rows.to_pylist(), scored, strict=True):
                     found[keys[place]].add(row | outcome)
         return escalations(wanted, found, self._model.schema)
 
-    def _scored(self, numbers: NDArray[np.int64], rows: pa.RecordBatch, predictions: Predictions) -> pa.Table:
+    def _scored(
+        self, numbers: NDArray[np.int64], rows: pa.RecordBatch, predictions: Predictions, ranking: Ranking
+    ) -> pa.Table:
         records = {name: rows.column(name).to_pylist() for name in RECORD}
         context = self._context.of(rows, numbers, self._now.timestamp())
-        return table(self._model, records, predictions, self._ranking, context)
+        return table(self._model, records, predictions, ranking, context)
 
 
 def run(

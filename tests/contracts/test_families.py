@@ -126,7 +126,7 @@ def test_attribution_names_words_of_the_text(family: tuple[str, Any]) -> None:
 
 def test_the_seed_decides_and_progress_ends_with_one(family: tuple[str, Any], tiny_encoder: Path) -> None:
     seen: list[float] = []
-    again = fit(family[0], tiny_encoder, progress=seen.append)
+    again = fit(family[0], tiny_encoder, progress=lambda share, *_: seen.append(share))
     np.testing.assert_allclose(again.forward(FRESH)[0], family[1].forward(FRESH)[0], atol=1e-5)
     assert seen == sorted(seen)
     assert seen[-1] == 1

@@ -257,12 +257,12 @@ def test_review_says_why() -> None:
         "pace": np.array([[0.4, 0.6], [0.5, 0.5], [0.1, 0.9], [0.5, 0.5]], np.float32),
         "lost": np.array([[0.99]] * 4, np.float32),
     }
-    predictions = Predictions(likely, np.array([False, False, False, True]))
+    predictions = Predictions(likely, np.array([False, False, False, True]), np.ones(4, np.int32))
     ours = [False] * 4
     assert review(schema, predictions, 0.7, ours) == [UNCERTAIN, None, None, NO_WORDS]
     assert review(schema, predictions, 0.0, ours) == [None, None, None, NO_WORDS]
     assert review(schema, predictions, 0.7, [True, True, False, True]) == [LANGUAGE, LANGUAGE, None, NO_WORDS]
-    only_binary = Predictions({"lost": likely["lost"]}, predictions.wordless)
+    only_binary = Predictions({"lost": likely["lost"]}, predictions.wordless, predictions.windows)
     assert review(Schema((Head("lost", "binary"),)), only_binary, 1.0, ours) == [None, None, None, NO_WORDS]
 
 

@@ -20,7 +20,7 @@ FLOORS = {
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", FLOORS)
 def test_family_linear_reaches_its_published_figures(name: str) -> None:
-    config = load(f"configs/{name}.yaml")
+    config = load(f"configs/{name}.yaml", ["model.family=linear"])
     if not resolve(config.data.sources[0].path).exists():
         pytest.skip("the public sets are not beside this checkout")
     data = load_dataset(config)

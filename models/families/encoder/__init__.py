@@ -20,7 +20,7 @@ from ...attribution import Attribution
 from ...schema import Schema
 from ...targets import Targets
 from ...text import prepare_all, spell_all
-from ..forward import Forward
+from ..forward import Forward, later
 from ..occlusion import occlude
 from .readout import Readout
 from .runtime import Exported, OpenVino, Runtime, Torch, has_gpu, has_openvino, pool
@@ -62,7 +62,7 @@ class Encoder:
         schema: Schema,
         settings: Mapping[str, Any],
         seed: int,
-        progress: Callable[[float], None] = lambda _: None,
+        progress: Callable[..., None] = lambda *_: None,
         held_out: tuple[Sequence[str], Targets] | None = None,
     ) -> Encoder:
         """Return the family fine-tuned by ``settings["fine_tune"]``, from a checkpoint on where one is there.
@@ -95,7 +95,7 @@ class Encoder:
         network = Network(encoder, readout, adapters)
         validated = (_prepare(held_out[0]), held_out[1]) if held_out else None
         with _checkpoints(settings, texts, seed) as scratch:
-            rest = lambda share: progress(0.05 + 0.95 * share)  # noqa: E731
+            rest = later(progress, 0.05)
             fine_tune(network, tokeniser, learnt, validated, tuning, seed, scratch, rest)
         readout = network.to_readout()
         family = cls(tokeniser, readout, Weights.of(encoder), None, common_words(learnt[0]))
@@ -190,7 +190,7 @@ class Frozen(Encoder):
         schema: Schema,
         settings: Mapping[str, Any],
         seed: int,
-        progress: Callable[[float], None] = lambda _: None,
+        progress: Callable[..., None] = lambda *_: None,
         held_out: tuple[Sequence[str], Targets] | None = None,
     ) -> Frozen:
         """Return readouts fitted by logistic regression on the vectors of the encoder as it came."""

@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 def fine_tune(
     network: Network, tokeniser: Tokeniser, learnt: tuple[Sequence[str], Targets],
     held_out: tuple[Sequence[str], Targets] | None, settings: Mapping[str, Any], seed: int, scratch: Path,
-    progress: Callable[[float], None],
+    progress: Callable[..., None],
 ) -> None:  # fmt: skip
     """Train `network` in place on prepared texts; it ends as it was after its best epoch on the held-out rows.
 
@@ -163,8 +163,11 @@ def _optimiser(network: Network, settings: Mapping[str, Any]) -> torch.optim.Opt
 
 
 class _Told(TrainerCallback):
-    def __init__(self, progress: Callable[[float], None]) -> None:
+    def __init__(self, progress: Callable[..., None]) -> None:
         self._progress = progress
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._progress(state.global_step / max(state.max_steps, 1))
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **seen: Any) -> None:
+        self._progress(state.global_step / max(state.max_steps, 1), seen["metrics"]["eval_log_loss"])

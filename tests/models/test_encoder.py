@@ -1,0 +1,275 @@
+"""Family `encoder` in its parts: windows, readouts, export, gate, checkpoints, where encoders come from."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.families.encoder import Encoder, _checkpoints
+from models.families.encoder.gate import exported_if_good, rows_to_judge
+from models.families.encoder.network import Network
+from models.families.encoder.network import conditional_to_logits as torch_logits
+from models.families.encoder.readout import Readout, conditional_to_logits, spans
+from models.families.encoder.runtime import TOKEN_BUDGET, OpenVino, Torch, batches, pool
+from models.families.encoder.sources import load_pretrained, packaged
+from models.families.encoder.tokens import Tokeniser
+from models.families.encoder.training import collate, loss_weights
+from models.schema import Head, Schema
+from models.targets import encode_all
+from tests.conftest import quick
+
+SCHEMA = Schema(
+    (Head("mood", "nominal", ("bad", "fine")), Head("pace", "ordinal", ("slow", "mid", "fast")), Head("left", "binary"))
+)
+TEXTS = ["awful, cancel now", "lovely people", "the usual " * 30, ""]
+
+
+@pytest.fixture(scope="module")
+def tokeniser() -> Tokeniser:
+    return Tokeniser.load(packaged() / "tokenizer.json", 16)
+
+
+@pytest.fixture(scope="module")
+def pretrained(tiny_encoder: Path) -> tuple[Any, Tokeniser]:
+    return load_pretrained(str(tiny_encoder), max_tokens=16, dropout=0.0)
+
+
+def cells(rows: int) -> dict[str, list[list[str] | None]]:
+    return {
+        "mood": [["bad"] if row % 2 else ["fine"] for row in range(rows)],
+        "pace": [[("slow", "mid", "fast")[row % 3]] for row in range(rows)],
+        "left": [["yes"] if row % 4 == 0 else ["no"] if row % 4 == 1 else None for row in range(rows)],
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_encoder: Path) -> Encoder:
+    settings = quick(tiny_encoder, "encoder")
+    settings["fine_tune"] = settings["fine_tune"] | {"epochs": 1}
+    texts = [f"{word} thing number {row}" for row, word in enumerate(["awful", "lovely", "slow", "fast"] * 12)]
+    return Encoder.fit(texts, encode_all(SCHEMA, cells(48)), SCHEMA, settings, 3)
+
+
+# ---- windows -------------------------------------------------------------------------------------------------------
+
+
+def test_no_token_is_lost_and_windows_are_about_equal(tokeniser: Tokeniser) -> None:
+    windows = tokeniser.windows(TEXTS)
+    assert windows.count.tolist() == [1, 1, 5, 1]
+    assert max(map(len, windows.ids)) <= 16
+    long = [window for window, text in zip(windows.ids, windows.text, strict=True) if text == 2]
+    assert {len(window) for window in long} == {14}
+    inner = [token for window in long for token in window[1:-1]]
+    assert inner == Tokeniser.load(packaged() / "tokenizer.json", 512).windows([TEXTS[2]]).ids[0][1:-1]
+    assert windows.wordless.tolist() == [False, False, False, True]
+
+
+@given(st.lists(st.text(max_size=80), max_size=5))
+def test_every_text_has_its_windows_in_order(texts: list[str]) -> None:
+    tokeniser = Tokeniser.load(packaged() / "tokenizer.json", 12)
+    windows = tokeniser.windows(texts)
+    assert windows.text.tolist() == sorted(windows.text.tolist())
+    assert np.bincount(windows.text, minlength=len(texts)).tolist() == windows.count.tolist()
+    assert all(0 < len(window) <= 12 for window in windows.ids)
+
+
+def test_a_window_without_room_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^model.max_tokens must leave room beside the special tokens; got 2$"):
+        Tokeniser.load(packaged() / "tokenizer.json", 2)
+
+
+@given(st.lists(st.integers(1, 128), min_size=1, max_size=60))
+def test_batches_hold_every_window_once_within_the_budget(lengths: list[int]) -> None:
+    windows = [list(range(1, length + 1)) for length in lengths]
+    seen: list[int] = []
+    for rows, ids, mask in batches(windows):
+        assert ids.size <= max(TOKEN_BUDGET, 128)
+        assert ids.shape[1] % 8 == 0
+        for row, own, kept in zip(rows, ids, mask, strict=True):
+            assert own[kept == 1].tolist() == windows[row]
+            assert not own[kept == 0].any()
+        seen += rows.tolist()
+    assert sorted(seen) == list(range(len(lengths)))
+
+
+def test_a_long_text_is_the_mean_of_all_its_tokens(pretrained: tuple[Any, Tokeniser]) -> None:
+    encoder, tokeniser = pretrained
+    windows = tokeniser.windows(TEXTS)
+    pooled = pool(Torch(encoder), windows)
+    parts = [window for window, text in zip(windows.ids, windows.text, strict=True) if text == 2]
+    states = [encoder(input_ids=torch.tensor([part])).last_hidden_state[0] for part in parts]
+    np.testing.assert_allclose(pooled[2], torch.cat(states).mean(0).detach().numpy(), atol=1e-5)
+
+
+# ---- readouts ------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(-20, 20), min_size=3, max_size=3))
+def test_conditional_steps_become_a_distribution(passed: list[float]) -> None:
+    logits = conditional_to_logits(np.array([passed], np.float32))
+    assert logits.shape == (1, 4)
+    assert np.exp(logits).sum() == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(logits, torch_logits(torch.tensor([passed])).numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_step_passed_for_sure_leaves_nothing_below() -> None:
+    likely = np.exp(conditional_to_logits(np.array([[9, 9, -9], [-9, 5, 5]], np.float32)))
+    assert likely.argmax(1).tolist() == [2, 0]
+
+
+def test_network_and_readout_say_the_same_adapters_too(pretrained: tuple[Any, Tokeniser]) -> None:
+    encoder, tokeniser = pretrained
+    network = Network(encoder, Readout.blank(SCHEMA, 32), {"pace": 4}).eval()
+    torch.nn.init.normal_(network.readout.weight)
+    torch.nn.init.normal_(network.adapters["pace"].up.weight)
+    windows = tokeniser.windows(TEXTS)
+    starts = np.append(0, np.cumsum(windows.count))
+    blank = np.zeros(6, np.float32)
+    rows = [{"windows": windows.ids[a:b], "truth": blank, "weight": blank} for a, b in itertools.pairwise(starts)]
+    batch = collate(rows, tokeniser.pad)
+    said = network(batch["input_ids"], batch["attention_mask"], batch["owner"], batch["texts"])["logits"]
+    ours = network.to_readout()(pool(Torch(encoder), windows))
+    np.testing.assert_allclose(said.detach().numpy(), ours, atol=1e-4)
+    assert [span.stop - span.start for span in spans(SCHEMA)] == [2, 2, 1]
+
+
+def test_what_a_row_does_not_carry_changes_nothing(pretrained: tuple[Any, Tokeniser]) -> None:
+    network = Network(pretrained[0], Readout.blank(SCHEMA, 32), {})
+    targets = encode_all(SCHEMA, cells(8))
+    weight = torch.tensor(loss_weights(SCHEMA, targets, {"class_weight": 0.5, "heads": {}}))
+    truth = torch.tensor(np.hstack([targets[head.name].truth for head in SCHEMA]))
+    logits = torch.randn(8, 6, generator=torch.Generator().manual_seed(1))
+    other = truth.clone()
+    other[2, 5] = 1  # row 2 does not say whether the customer left
+    assert network.loss(logits, truth, weight) == network.loss(logits, other, weight)
+    assert weight[2, 5] == 0
+    assert weight[0, 5] > 0
+
+
+def test_a_head_of_few_rows_weighs_as_much_in_sum() -> None:
+    columns = cells(40)
+    columns["left"] = [cell if row < 8 else None for row, cell in enumerate(columns["left"])]
+    weight = loss_weights(SCHEMA, encode_all(SCHEMA, columns), {"class_weight": 0.0, "heads": {}})
+    assert weight[:, 5].sum() == pytest.approx(weight[:, 0].sum(), rel=1e-5)
+    doubled = loss_weights(SCHEMA, encode_all(SCHEMA, columns), {"class_weight": 0, "heads": {"left": {"weight": 2}}})
+    assert doubled[:, 5].sum() == pytest.approx(2 * weight[:, 5].sum(), rel=1e-5)
+
+
+# ---- export --------------------------------------------------------------------------------------------------------
+
+
+def test_the_export_answers_as_torch_does(trained: Encoder) -> None:
+    assert trained.exported is not None
+    exact = pool(Torch(trained.weights.build()), trained.tokeniser.windows(TEXTS[:3]))
+    quantised = pool(OpenVino(trained.exported), trained.tokeniser.windows(TEXTS[:3]))
+    angle = (exact * quantised).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(quantised, axis=1)
+    assert angle.min() > 0.98
+
+
+def test_an_export_that_loses_too_much_is_refused(
+    trained: Encoder, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The export is made too coarse on purpose: weights rounded to halves."""
+    import models.families.encoder.gate as gate
+
+    encoder = trained.weights.build().eval()
+    real = gate.export
+
+    def ruinous(encoder: Any, tokeniser: Tokeniser, texts: Any, precision: str) -> Any:
+        made = real(encoder, tokeniser, texts, "float32")
+        if precision != "int8":
+            return made
+        noise = np.frombuffer(made.weights, np.float32).copy()
+        noise[: len(noise)] = np.where(np.isfinite(noise), np.round(noise * 2) / 2, noise)
+        return replace(made, precision="int8", weights=noise.tobytes())
+
+    monkeypatch.setattr(gate, "export", ruinous)
+    texts = [f"{word} thing number {row}" for row, word in enumerate(["awful", "lovely", "slow", "fast"] * 12)]
+    labels = [trained.readout.schema, trained.logits(texts, Torch(encoder))]
+    truth = cells(48)
+    truth["mood"] = [["bad"] if row[0] >= row[1] else ["fine"] for row in labels[1]]
+    judged = (texts, encode_all(SCHEMA, truth))
+    settings = quick(tiny_encoder, "encoder")
+    made, report = exported_if_good(trained, encoder, settings, texts, judged)
+    assert made is not None
+    assert (made.precision, report["precision"]) == ("float32", "float32")
+    assert report["refused"]["int8"]["mood"] > 0.3
+    _, lenient = exported_if_good(trained, encoder, settings | {"max_export_loss": 100.0}, texts, judged)
+    assert (lenient["precision"], lenient["refused"]) == ("int8", {})
+
+
+def test_rows_to_judge_are_held_out_rows_and_some_of_training() -> None:
+    learnt = ([f"text {row}" for row in range(6)], encode_all(SCHEMA, cells(6)))
+    texts, targets = rows_to_judge(learnt, (["held out"], encode_all(SCHEMA, cells(1))))
+    assert texts == ["held out", *learnt[0]]
+    assert targets["mood"].known.sum() == 7
+
+
+# ---- checkpoints and sources ---------------------------------------------------------------------------------------
+
+
+def test_checkpoints_stay_when_training_is_cut_short_and_go_when_it_is_done(tmp_path: Path) -> None:
+    settings = {"fine_tune": {}, "encoder": "x", "heads": {}, "checkpoints": str(tmp_path)}
+    cut_short = _checkpoints(settings, ["a"], 1)
+    folder = cut_short.__enter__()
+    (folder / "checkpoint-1").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        cut_short.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    with _checkpoints(settings, ["a"], 1) as again:
+        assert again == folder
+        assert (again / "checkpoint-1").is_dir()
+    assert not folder.exists()
+    with _checkpoints(settings, ["b"], 1) as other:
+        assert other != folder
+
+
+@pytest.mark.slow
+def test_a_training_that_was_killed_goes_on_and_ends_the_same(tiny_encoder: Path, tmp_path: Path) -> None:
+    settings = quick(tiny_encoder, "encoder") | {"checkpoints": str(tmp_path), "export": "none"}
+    settings["fine_tune"] = settings["fine_tune"] | {"epochs": 4}
+    texts = [f"{word} thing number {row}" for row, word in enumerate(["awful", "lovely", "slow", "fast"] * 12)]
+    targets = encode_all(SCHEMA, cells(48))
+    held_out = (texts[:12], encode_all(SCHEMA, cells(12)))
+    whole = Encoder.fit(texts, targets, SCHEMA, settings, 3, held_out=held_out)
+    steps: list[float] = []
+
+    def killed(share: float, *_: float) -> None:
+        steps.append(share)
+        if share > 0.6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Encoder.fit(texts, targets, SCHEMA, settings, 3, killed, held_out)
+    assert list(tmp_path.rglob("checkpoint-*"))
+    later: list[float] = []
+    again = Encoder.fit(texts, targets, SCHEMA, settings, 3, lambda share, *_: later.append(share), held_out)
+    assert min(share for share in later if share > 0.05) > 0.4
+    np.testing.assert_allclose(again.logits(texts), whole.logits(texts), atol=1e-4)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_encoder_that_is_nowhere_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^model.encoder 'no/such-encoder' cannot be loaded \(.*\); give 'minilm', a"):
+        load_pretrained("no/such-encoder", max_tokens=16, dropout=0.0)
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ValueError, match=r"^model.encoder '.*' cannot be loaded \("):
+        load_pretrained(str(tmp_path), max_tokens=16, dropout=0.0)
+
+
+def test_the_packaged_encoder_is_the_one_that_was_checked() -> None:
+    encoder, tokeniser = load_pretrained("minilm", max_tokens=128, dropout=0.1)
+    assert (encoder.config.hidden_size, tokeniser.max_tokens) == (384, 128)
+    assert encoder.pooler is None
+    assert {module.p for module in encoder.modules() if isinstance(module, torch.nn.Dropout)} == {0.1}
+
+
+def test_windows_are_no_longer_than_the_encoder_can_place(tiny_encoder: Path) -> None:
+    assert load_pretrained(str(tiny_encoder), max_tokens=512, dropout=0.0)[1].max_tokens == 62
