@@ -1,0 +1,197 @@
+"""Ourselves and the peers of the comparison: each takes a task and a seed, and returns its figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from benchmarks.sets import METRICS, Task
+from models.schema import Head
+from models.triage import TriageModel
+from pipeline.learning.evaluation import evaluate
+
+Figures = dict[str, float]
+Predict = Callable[[Sequence[str]], dict[str, np.ndarray]]
+MOST_TIMED = 2_000
+FULL_EPOCHS = 3
+
+
+def judged(task: Task, predict: Predict) -> Figures:
+    """Return the figures of `predict` on the test side, and its rows per CPU-second."""
+    texts = task.test_texts
+    likely = predict(texts)
+    targets = {name: target.take(task.sides.test) for name, target in task.data.targets.items()}
+    groups = task.sides.group[task.sides.test]
+    reports = evaluate(
+        task.data.schema, likely, targets, groups, resamples=50, seed=1, capacity=task.config.rank.capacity
+    )
+    out = {
+        f"{head.name} {metric}": reports[head.name].figures[metric].value
+        for head in task.data.schema
+        if head.name in reports
+        for metric in METRICS[head.kind]
+    }
+    some = texts[:MOST_TIMED]
+    start = time.process_time()
+    predict(some)
+    return out | {"rows_per_cpu_s": len(some) / (time.process_time() - start)}
+
+
+def ours(family: str) -> Callable[[Task, int], Figures]:
+    """Return what measures one of our families, calibrated on the calibration side."""
+
+    def measure(task: Task, seed: int) -> Figures:
+        settings = task.config.model_settings() | {"family": family, "checkpoints": ""}
+        held_out = task.data.take(task.sides.calibration)
+        learnt = task.data.take(task.sides.train)
+        model = TriageModel.fit(task.data.schema, *learnt, settings, seed, held_out=held_out)
+        model.calibrate(*held_out)
+        return judged(task, lambda texts: model.predict(texts).probabilities)
+
+    return measure
+
+
+def per_head(fit: Callable[[list[str], np.ndarray, Head, int], Callable[[Sequence[str]], np.ndarray]]):  # noqa: ANN201
+    """Return what measures a peer that has one model per head; `fit` returns what predicts a head's probabilities."""
+
+    def measure(task: Task, seed: int) -> Figures:
+        texts, models = task.data.texts, {}
+        for head in task.data.schema:
+            target = task.data.targets[head.name]
+            rows = task.learnt[target.known[task.learnt]]
+            truth = target.truth[rows]
+            labels = truth if head.kind == "multilabel" else truth[:, 0] if head.kind == "binary" else truth.argmax(1)
+            models[head.name] = fit([texts[row] for row in rows.tolist()], labels.astype(int), head, seed)
+        return judged(task, lambda batch: {name: model(batch) for name, model in models.items()})
+
+    return measure
+
+
+def _shaped(likely: np.ndarray, head: Head) -> np.ndarray:
+    """Return a classifier's probabilities in our shape: of a binary head, the yes alone."""
+    return np.asarray(likely[:, 1:] if head.kind == "binary" else likely, np.float32)
+
+
+def _regression(head: Head):  # noqa: ANN202
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    one = LogisticRegression(class_weight="balanced", max_iter=300)
+    return OneVsRestClassifier(one) if head.kind == "multilabel" else one
+
+
+def tfidf(texts: list[str], labels: np.ndarray, head: Head, seed: int) -> Callable[[Sequence[str]], np.ndarray]:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), _regression(head)).fit(texts, labels)
+    return lambda batch: _shaped(model.predict_proba(batch), head)
+
+
+def embeddings(texts: list[str], labels: np.ndarray, head: Head, seed: int) -> Callable[[Sequence[str]], np.ndarray]:
+    from sentence_transformers import SentenceTransformer
+
+    from models.families.encoder.sources import packaged
+
+    encoder = SentenceTransformer(str(packaged()), device="cpu")
+    model = _regression(head).fit(encoder.encode(texts, show_progress_bar=False), labels)
+    return lambda batch: _shaped(model.predict_proba(encoder.encode(list(batch), show_progress_bar=False)), head)
+
+
+def fasttext(texts: list[str], labels: np.ndarray, head: Head, seed: int) -> Callable[[Sequence[str]], np.ndarray]:
+    import fasttext as library
+
+    names = (
+        [[str(i) for i in np.flatnonzero(row)] or ["none"] for row in labels] if labels.ndim > 1 else labels[:, None]
+    )
+    width = head.width if head.kind == "multilabel" else int(labels.max()) + 1
+    with TemporaryDirectory() as scratch:
+        file = Path(scratch) / "train.txt"
+        lines = (" ".join(f"__label__{name}" for name in own) + " " + " ".join(text.lower().split())
+                 for own, text in zip(names, texts, strict=True))  # fmt: skip
+        file.write_text("\n".join(lines), encoding="utf-8")
+        loss = "ova" if head.kind == "multilabel" else "softmax"
+        model = library.train_supervised(
+            str(file), epoch=25, lr=0.5, wordNgrams=2, minn=2, maxn=5, dim=50, loss=loss, thread=2, verbose=0
+        )
+
+    def predict(batch: Sequence[str]) -> np.ndarray:
+        out = np.zeros((len(batch), width), np.float32)
+        for row, text in enumerate(batch):
+            # With numpy 2 the library's own multi-line prediction returns wrong probabilities.
+            for likely, name in model.f.predict(" ".join(text.lower().split()) + "\n", -1, 0.0, "strict"):
+                if name.removeprefix("__label__").isdigit():
+                    out[row, int(name.removeprefix("__label__"))] = likely
+        return _shaped(out, head)
+
+    return predict
+
+
+def finetuned(texts: list[str], labels: np.ndarray, head: Head, seed: int) -> Callable[[Sequence[str]], np.ndarray]:
+    """MiniLM as the tutorials fine-tune it: `Trainer`, three epochs, batches of 16, 5e-5, served by `pipeline()`."""
+    import torch
+    from datasets import Dataset
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments, pipeline
+
+    from models.families.encoder.sources import packaged
+
+    many = head.kind == "multilabel"
+    tokenizer = AutoTokenizer.from_pretrained(packaged())
+    torch.manual_seed(seed)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        packaged(), num_labels=head.width if many else int(labels.max()) + 1,
+        problem_type="multi_label_classification" if many else "single_label_classification",
+    )  # fmt: skip
+    rows = Dataset.from_dict({"text": texts, "labels": labels.astype(float).tolist() if many else labels.tolist()})
+    rows = rows.map(lambda row: tokenizer(row["text"], truncation=True, max_length=128), batched=True)
+    with TemporaryDirectory() as scratch:
+        arguments = TrainingArguments(
+            scratch, num_train_epochs=FULL_EPOCHS, per_device_train_batch_size=16, learning_rate=5e-5, seed=seed,
+            report_to="none", save_strategy="no", disable_tqdm=True, use_cpu=True,
+        )  # fmt: skip
+        Trainer(model=model, args=arguments, train_dataset=rows, processing_class=tokenizer).train()
+    serve = pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, device="cpu", top_k=None,
+                     function_to_apply="sigmoid" if many else "softmax")  # fmt: skip
+
+    def predict(batch: Sequence[str]) -> np.ndarray:
+        said = serve(list(batch), truncation=True, max_length=128)
+        likely = np.zeros((len(batch), model.config.num_labels), np.float32)
+        for row, entries in enumerate(said):
+            for entry in entries:
+                likely[row, model.config.label2id[entry["label"]]] = entry["score"]
+        return _shaped(likely, head)
+
+    return predict
+
+
+def setfit(texts: list[str], labels: np.ndarray, head: Head, seed: int) -> Callable[[Sequence[str]], np.ndarray]:
+    """SetFit (Tunstall et al. 2022) on up to 16 rows a label, as it is meant to be used."""
+    from datasets import Dataset
+    from setfit import SetFitModel, Trainer, TrainingArguments
+
+    from models.families.encoder.sources import packaged
+
+    random = np.random.default_rng(seed)
+    columns = labels if labels.ndim > 1 else np.eye(int(labels.max()) + 1, dtype=int)[labels]
+    chosen = np.unique(np.concatenate([random.permutation(np.flatnonzero(column))[:16] for column in columns.T]))
+    model = SetFitModel.from_pretrained(
+        str(packaged()), multi_target_strategy="one-vs-rest" if labels.ndim > 1 else None
+    )
+    rows = Dataset.from_dict({"text": [texts[row] for row in chosen.tolist()], "label": labels[chosen].tolist()})
+    arguments = TrainingArguments(batch_size=32, num_epochs=1, num_iterations=10, seed=seed, report_to="none")
+    Trainer(model=model, args=arguments, train_dataset=rows).train()
+    return lambda batch: _shaped(np.asarray(model.predict_proba(list(batch)), np.float32), head)
+
+
+SYSTEMS: dict[str, Callable[[Task, int], Figures]] = {
+    **{family: ours(family) for family in ("linear", "frozen", "encoder", "cascade")},
+    "tfidf": per_head(tfidf),
+    "embeddings": per_head(embeddings),
+    "fasttext": per_head(fasttext),
+    "finetuned": per_head(finetuned),
+    "setfit": per_head(setfit),
+}
