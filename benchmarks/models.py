@@ -79,11 +79,10 @@ def _kept() -> Found:
 
 def table(name: str, found: Found) -> list[str]:
     """Return the rows of one set: every system, the mean over its seeds and their range."""
-    figures = sorted(
-        {metric for key, values in found.items() if key[0] == name for metric in values} - {"rows_per_cpu_s"}
-    )
+    measured = {metric for key, values in found.items() if key[0] == name for metric in values}
+    figures = sorted(measured - {"rows_per_cpu_s"})
     lines = [
-        "Test side; mean over seeds, range in brackets where there are several. Rows per CPU-second: all heads, raw text.",
+        "Test side; mean over seeds, range in brackets. Rows per CPU-second: all heads, from raw text.",
         "",
         "| system | " + " | ".join(figures) + " | rows per CPU-second |",
         "| --- |" + " ---: |" * (len(figures) + 1),

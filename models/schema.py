@@ -14,7 +14,8 @@ KINDS = ("nominal", "ordinal", "binary", "multilabel")
 # Columns that mean something else: of the record (see `pipeline.feedback.record`) and of what scoring returns.
 RESERVED = {
     "source", "record", "id", "text", "created_at", "channel", "lang", "industry", "customer_id", "customer_value",
-    "reach", "nps", "rating", "split", "priority", "reasons", "review", "review_reason", "windows", "model_version", "scored_at",
+    "reach", "nps", "rating", "split", "priority", "reasons", "windows", "review", "review_reason",
+    "model_version", "scored_at",
 }  # fmt: skip
 DERIVABLE = ("nps", "customer_value", "reach")  # numbers of a record from which a label may be derived
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")

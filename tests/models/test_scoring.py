@@ -70,6 +70,7 @@ def expected_columns(schema: Schema) -> dict[str, pa.DataType]:
     return columns | {
         "priority": pa.float64(),
         "reasons": pa.list_(REASON),
+        "windows": pa.int32(),
         "review": pa.bool_(),
         "review_reason": string,
         "model_version": string,

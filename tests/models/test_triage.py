@@ -127,7 +127,7 @@ def test_another_format_is_refused(copy: Path, version: object) -> None:
 
 def test_an_unknown_family_is_refused(copy: Path) -> None:
     edit(copy, lambda contents: contents.update(family="forest"))
-    assert refused(copy) == f"{copy}: unknown family 'forest'; known are linear"
+    assert refused(copy) == f"{copy}: unknown family 'forest'; known are linear, frozen, encoder, cascade"
 
 
 def test_what_is_no_json_is_refused(copy: Path) -> None:
@@ -270,4 +270,4 @@ def test_a_signal_that_nobody_gives_is_no_reason_to_stop() -> None:
 def test_an_unknown_family_cannot_be_fitted() -> None:
     with pytest.raises(ValueError) as caught:
         TriageModel.fit(SCHEMA, TEXTS, encode_all(SCHEMA, COLUMNS), SETTINGS | {"family": "forest"}, seed=1)
-    assert str(caught.value) == "model.family must be one of linear; got 'forest'"
+    assert str(caught.value) == "model.family must be one of linear, frozen, encoder, cascade; got 'forest'"
