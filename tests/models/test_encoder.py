@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from models.families.encoder.readout import Readout, conditional_to_logits, span
 from models.families.encoder.runtime import TOKEN_BUDGET, OpenVino, Torch, batches, pool
 from models.families.encoder.sources import load_pretrained, packaged
 from models.families.encoder.tokens import Tokeniser
-from models.families.encoder.training import collate, loss_weights
+from models.families.encoder.training import collate, dataset, loss_weights
 from models.schema import Head, Schema
 from models.targets import encode_all
 from tests.conftest import quick
@@ -131,10 +130,8 @@ def test_network_and_readout_say_the_same_adapters_too(pretrained: tuple[Any, To
     torch.nn.init.normal_(network.readout.weight)
     torch.nn.init.normal_(network.adapters["pace"].up.weight)
     windows = tokeniser.windows(TEXTS)
-    starts = np.append(0, np.cumsum(windows.count))
-    blank = np.zeros(6, np.float32)
-    rows = [{"windows": windows.ids[a:b], "truth": blank, "weight": blank} for a, b in itertools.pairwise(starts)]
-    batch = collate(rows, tokeniser.pad)
+    columns = {name: column[: len(TEXTS)] for name, column in cells(4).items()}
+    batch = collate(list(dataset(tokeniser, TEXTS, encode_all(SCHEMA, columns), SCHEMA, {"class_weight": 0.5})))
     said = network(batch["input_ids"], batch["attention_mask"], batch["owner"], batch["texts"])["logits"]
     ours = network.to_readout()(pool(Torch(encoder), windows))
     np.testing.assert_allclose(said.detach().numpy(), ours, atol=1e-4)

@@ -69,11 +69,6 @@ class Tokeniser:
             self._is_word[token] = any(map(str.isalnum, said))
         return self._is_word[token]
 
-    @property
-    def pad(self) -> int:
-        """A token id to fill up a batch with; it is masked, so that any would do."""
-        return 0
-
     def save(self, file: Path) -> None:
         """Write the tokeniser as JSON."""
         self._backend.save(str(file))

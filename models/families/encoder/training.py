@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...calibration import log_loss
 from ...schema import Schema
 from ...targets import Targets, balance
 from .network import Network
+from .runtime import BUCKET
 from .tokens import Tokeniser
 
 Floats = NDArray[np.float32]
@@ -34,13 +36,13 @@ def fine_tune(
     def compute_metrics(seen: Any) -> dict[str, float]:
         return {"log_loss": log_loss(schema, seen.predictions, held_out[1]) if held_out else 0.0}
 
-    train = _dataset(tokeniser, *learnt, schema, settings)
-    validation = _dataset(tokeniser, *held_out, schema, settings) if held_out else None
+    train = dataset(tokeniser, *learnt, schema, settings)
+    validation = dataset(tokeniser, *held_out, schema, settings) if held_out else None
     arguments = _arguments(settings, seed, scratch, validate=validation is not None)
     trainer = Trainer(
         model=network,
         args=arguments,
-        data_collator=lambda rows: collate(rows, tokeniser.pad),
+        data_collator=collate,
         train_dataset=train,
         eval_dataset=validation,
         compute_metrics=compute_metrics if held_out else None,
@@ -55,23 +57,24 @@ def fine_tune(
     trainer.train(resume_from_checkpoint=resume)
 
 
-def collate(rows: Sequence[Mapping[str, Any]], pad: int) -> dict[str, torch.Tensor]:
-    """Return one batch: the windows of all its texts side by side, and which text each is of."""
-    windows = [window for row in rows for window in row["windows"]]
-    length = max(map(len, windows))
-    ids = torch.full((len(windows), length), pad)
-    mask = torch.zeros((len(windows), length), dtype=torch.long)
-    for place, window in enumerate(windows):
-        ids[place, : len(window)] = torch.tensor(window)
-        mask[place, : len(window)] = 1
-    counts = torch.tensor([len(row["windows"]) for row in rows])
+def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+    """Return one batch: the windows of all its texts side by side, and which text each is of.
+
+    Lengths are rounded up, for every new shape costs time and memory to prepare.
+    """
+    windows = [part for row in rows for part in np.split(row["ids"], np.cumsum(row["parts"])[:-1])]
+    lengths = np.array([len(window) for window in windows])
+    inside = np.arange(-(-int(lengths.max()) // BUCKET) * BUCKET) < lengths[:, None]
+    ids = np.zeros(inside.shape, np.int64)
+    ids[inside] = np.concatenate(windows)
+    counts = torch.tensor([len(row["parts"]) for row in rows])
     return {
-        "input_ids": ids,
-        "attention_mask": mask,
+        "input_ids": torch.from_numpy(ids),
+        "attention_mask": torch.from_numpy(inside.astype(np.int64)),
         "owner": torch.repeat_interleave(torch.arange(len(rows)), counts),
         "texts": counts,
-        "truth": torch.tensor(np.array([row["truth"] for row in rows])),
-        "weight": torch.tensor(np.array([row["weight"] for row in rows])),
+        "truth": torch.from_numpy(np.stack([row["truth"] for row in rows]).astype(np.float32)),
+        "weight": torch.from_numpy(np.stack([row["weight"] for row in rows]).astype(np.float32)),
     }
 
 
@@ -91,22 +94,23 @@ def loss_weights(schema: Schema, targets: Targets, settings: Mapping[str, Any]) 
     return np.hstack(parts).astype(np.float32)
 
 
-def _dataset(
+def dataset(
     tokeniser: Tokeniser, texts: Sequence[str], targets: Targets, schema: Schema, settings: Mapping[str, Any]
 ) -> Any:
+    """Return prepared texts as `datasets` holds them: token ids and lengths of their windows, truth, loss weights."""
     from datasets import Dataset
 
     windows = tokeniser.windows(texts)
-    starts = np.append(0, np.cumsum(windows.count))
-    rows = [windows.ids[starts[i] : starts[i + 1]] for i in range(len(texts))]
-    return Dataset.from_dict(
-        {
-            "windows": rows,
-            "length": [sum(map(len, row)) for row in rows],
-            "truth": np.hstack([targets[head.name].truth for head in schema]).tolist(),
-            "weight": loss_weights(schema, targets, settings).tolist(),
-        }
-    )
+    starts = np.append(0, np.cumsum(windows.count)).tolist()
+    of_text = [windows.ids[start:stop] for start, stop in pairwise(starts)]
+    columns = {
+        "ids": [[token for window in own for token in window] for own in of_text],
+        "parts": [[len(window) for window in own] for own in of_text],
+        "length": [sum(map(len, own)) for own in of_text],
+        "truth": np.hstack([targets[head.name].truth for head in schema]),
+        "weight": loss_weights(schema, targets, settings),
+    }
+    return Dataset.from_dict(columns).with_format("numpy")
 
 
 def _arguments(settings: Mapping[str, Any], seed: int, scratch: Path, *, validate: bool) -> TrainingArguments:
