@@ -3,16 +3,17 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
+PEERS  := .venv-peers
 OPEN   ?= 1
 PORT   ?= 8000
 DEMO   := data/local/demo
 # A night's list speaks of one moment; the sample dump's is fixed, so that the demo always shows the same desk.
 NIGHT  := 2026-11-21T06:00:00Z
 
-.PHONY: help setup demo test test-all lint bench clean
+.PHONY: help setup demo test test-all lint bench bench-models clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## create .venv and install exactly what requirements.lock names (nothing to do when it is up to date)
 
@@ -49,5 +50,14 @@ lint: setup  ## ruff and mypy --strict
 bench: setup  ## every published figure, each against its peer in the same run (results: benchmarks/RESULTS.md)
 	$(PY) -m benchmarks
 
+bench-models: $(PEERS)/.installed  ## we and our peers on the same splits: hours; goes on if cut short (ARGS="--sets airline")
+	HF_HUB_OFFLINE=1 $(PEERS)/bin/python -m benchmarks.models $(ARGS)
+
+$(PEERS)/.installed: $(STAMP) benchmarks/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ours.pth
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
 clean:  ## remove the virtual environment and everything made locally (data/local)
-	rm -rf $(VENV) data/local
+	rm -rf $(VENV) $(PEERS) data/local

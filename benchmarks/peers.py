@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks.sets import METRICS, Task
-from models.schema import Head
+from models.schema import Head, Schema
 from models.triage import TriageModel
 from pipeline.learning.evaluation import evaluate
 
@@ -20,25 +20,25 @@ MOST_TIMED = 2_000
 FULL_EPOCHS = 3
 
 
-def judged(task: Task, predict: Predict) -> Figures:
-    """Return the figures of `predict` on the test side, and its rows per CPU-second."""
-    texts = task.test_texts
-    likely = predict(texts)
+def figures_of(task: Task, schema: Schema, likely: dict[str, np.ndarray]) -> Figures:
+    """Return the figures of some heads' probabilities on the test side."""
     targets = {name: target.take(task.sides.test) for name, target in task.data.targets.items()}
     groups = task.sides.group[task.sides.test]
-    reports = evaluate(
-        task.data.schema, likely, targets, groups, resamples=50, seed=1, capacity=task.config.rank.capacity
-    )
-    out = {
-        f"{head.name} {metric}": reports[head.name].figures[metric].value
-        for head in task.data.schema
-        if head.name in reports
-        for metric in METRICS[head.kind]
+    reports = evaluate(schema, likely, targets, groups, resamples=50, seed=1, capacity=task.config.rank.capacity)
+    return {
+        f"{name} {metric}": report.figures[metric].value
+        for name, report in reports.items()
+        for metric in METRICS[schema[name].kind]
     }
-    some = texts[:MOST_TIMED]
+
+
+def judged(task: Task, predict: Predict) -> Figures:
+    """Return the figures of `predict` on the test side, and its rows per CPU-second."""
+    figures = figures_of(task, task.data.schema, predict(task.test_texts))
+    some = task.test_texts[:MOST_TIMED]
     start = time.process_time()
     predict(some)
-    return out | {"rows_per_cpu_s": len(some) / (time.process_time() - start)}
+    return figures | {"rows_per_cpu_s": len(some) / (time.process_time() - start)}
 
 
 def ours(family: str) -> Callable[[Task, int], Figures]:

@@ -70,12 +70,13 @@ class Cascade:
         cls, first: Linear, second: Encoder, schema: Schema, settings: Mapping[str, Any], report: dict[str, Any],
         texts: Sequence[str], targets: Targets,
     ) -> Cascade:  # fmt: skip
-        from .routing import choose
+        from .choosing import choose
 
         (one, one_takes), (two, two_takes) = (_timed(tier, texts) for tier in (first, second))
         stacking = Stacking.fit(schema, one, two, targets)
         settled, mixed = stacking.of_first(one), stacking.of_both(one, two)
-        routing, curve = choose(schema, settled, mixed, targets, settings["cascade"], settings.get("rank"))
+        alone = stacking.of_second(two)
+        routing, curve = choose(schema, settled, mixed, alone, targets, settings["cascade"], settings.get("rank"))
         for point in curve:
             point["rows_per_second"] = round(1 / (one_takes + point["share"] * two_takes), 1)
         report |= {"share": routing.share, "curve": curve, "stacking": stacking.to_json()["second"]}

@@ -10,15 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibration import probabilities
-from ..quality import average_precision, macro_f1, precision_among
 from ..ranking import Facts, Ranking, rank
 from ..schema import DERIVABLE, Head, Schema
-from ..targets import Targets
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 GRID = np.linspace(0, 1, 101)
-SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 @dataclass(frozen=True)
@@ -51,8 +48,8 @@ class Routing:
 
     def __call__(self, logits: Floats) -> NDArray[np.bool_]:
         """Return which rows go on, for calibrated first-tier logits."""
-        likely = _likely(self.schema, logits)
-        doubt = _percentile_of_doubt(self.schema, likely, self.doubts)
+        likely = likelihoods(self.schema, logits)
+        doubt = percentile_of_doubt(self.schema, likely, self.doubts)
         return np.asarray((doubt >= self.threshold) | (priority(self.schema, likely, self.rank) >= self.from_priority))
 
     def to_json(self) -> dict[str, Any]:
@@ -72,41 +69,6 @@ class Routing:
         return cls(schema, data["doubts"], data["threshold"], from_priority, data["rank"], data["share"])
 
 
-def choose(
-    schema: Schema, settled: Floats, mixed: Floats, targets: Targets,
-    settings: Mapping[str, Any], rank_settings: Mapping[str, Any] | None,
-) -> tuple[Routing, list[dict[str, Any]]]:  # fmt: skip
-    """Return the rule with the smallest share that keeps the quality, and the curve it was chosen from.
-
-    Parameters
-    ----------
-    settled, mixed
-        Calibrated logits of held-out rows: by the first tier alone, and with the second.
-    settings
-        ``max_loss``: points of macro-F1 that any head may lose against reading every row with the encoder; the average
-        precision and the precision at capacity of yes-or-no labels may lose as much. ``candidates``: the share of rows,
-        highest priority first, that always goes on.
-    """
-    likely = _likely(schema, settled)
-    doubts = {head.name: np.quantile(_doubt(head, likely[head.name]), GRID).tolist() for head in schema}
-    doubt = _percentile_of_doubt(schema, likely, doubts)
-    priorities = priority(schema, likely, rank_settings)
-    candidates = float(settings["candidates"])
-    from_priority = float(np.quantile(priorities, 1 - candidates)) if rank_settings and candidates else np.inf
-    best = _measured(schema, mixed, targets)
-    curve, chosen = [], None
-    for share in SHARES:
-        threshold = float(np.quantile(doubt, 1 - share)) if share else 2.0
-        goes = (doubt >= threshold) | (priorities >= from_priority)
-        found = _measured(schema, np.where(goes[:, None], mixed, settled), targets)
-        lost = max((100 * (best[name] - found[name]) for name in best), default=0.0)
-        rule = Routing(schema, doubts, threshold, from_priority, rank_settings, round(float(goes.mean()), 4))
-        curve.append({"share": rule.share, "loss": round(lost, 3), **{name: round(v, 4) for name, v in found.items()}})
-        if chosen is None and lost <= float(settings["max_loss"]):
-            chosen = rule
-    return chosen or Routing.everything(schema), curve
-
-
 def priority(schema: Schema, likely: Mapping[str, Floats], settings: Mapping[str, Any] | None) -> Doubles:
     """Return the priority of each row by its text alone; 0 where no weights are given."""
     rows = len(next(iter(likely.values())))
@@ -117,27 +79,13 @@ def priority(schema: Schema, likely: Mapping[str, Floats], settings: Mapping[str
     return rank(schema, likely, facts, Ranking.from_settings(settings)).priority
 
 
-def _measured(schema: Schema, logits: Floats, targets: Targets) -> dict[str, float]:
-    """Return macro-F1 of every head, and for each yes-or-no label how well it ranks its rows."""
-    out = {}
-    for head, part in zip(schema, _split(schema, logits), strict=True):
-        known, truth = targets[head.name].known, targets[head.name].truth
-        if not known.any():
-            continue
-        out[head.name] = macro_f1(head, part, truth, known)
-        if head.kind == "binary":
-            held = truth[known, 0] > 0
-            out[f"{head.name}.average_precision"] = average_precision(part[known, 0], held)
-            out[f"{head.name}.precision_first"] = precision_among(part[known, 0], held, max(int(known.sum()) // 10, 1))
-    return out
-
-
-def _likely(schema: Schema, logits: Floats) -> dict[str, Floats]:
+def likelihoods(schema: Schema, logits: Floats) -> dict[str, Floats]:
+    """Return the probabilities of every head for calibrated logits."""
     parts = _split(schema, logits)
     return {head.name: probabilities(head, part) for head, part in zip(schema, parts, strict=True)}
 
 
-def _doubt(head: Head, likely: Floats) -> Floats:
+def doubt_of(head: Head, likely: Floats) -> Floats:
     """Return how near each row is to another answer: 0 sure, 1 a draw."""
     if head.exclusive:
         two = np.partition(likely, -2, axis=1)[:, -2:]
@@ -145,9 +93,9 @@ def _doubt(head: Head, likely: Floats) -> Floats:
     return np.asarray(1 - np.abs(2 * likely - 1).min(1), np.float32)
 
 
-def _percentile_of_doubt(schema: Schema, likely: Mapping[str, Floats], doubts: Mapping[str, list[float]]) -> Doubles:
+def percentile_of_doubt(schema: Schema, likely: Mapping[str, Floats], doubts: Mapping[str, list[float]]) -> Doubles:
     """Return the percentile of each row's doubt in the head that doubts most, 0..1."""
-    ranks = [np.interp(_doubt(head, likely[head.name]), doubts[head.name], GRID) for head in schema]
+    ranks = [np.interp(doubt_of(head, likely[head.name]), doubts[head.name], GRID) for head in schema]
     return np.asarray(np.max(ranks, axis=0))
 
 

@@ -50,6 +50,11 @@ class Stacking:
         parts = zip(self.schema, _split(self.schema, one), strict=True)
         return np.hstack([_on(self.first[head.name], head, part) for head, part in parts])
 
+    def of_second(self, two: Floats) -> Floats:
+        """Return calibrated logits of the second tier, shape (rows, sum of widths)."""
+        parts = zip(self.schema, _split(self.schema, two), strict=True)
+        return np.hstack([_on(self.second[head.name], head, part) for head, part in parts])
+
     def of_both(self, one: Floats, two: Floats) -> Floats:
         """Return the averaged calibrated logits of both tiers, shape (rows, sum of widths)."""
         parts = []

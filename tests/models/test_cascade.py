@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.families.routing import Routing, choose, priority
+from models.families.choosing import SURE, choose
+from models.families.routing import Routing, priority
 from models.families.stacking import Stacking
 from models.quality import average_precision, macro_f1, precision_among
 from models.schema import Head, Schema
@@ -18,7 +19,7 @@ from pipeline.config import Config
 
 SCHEMA = Schema((Head("mood", "nominal", ("bad", "fine", "good")), Head("detractor", "binary")))
 RANK = Config().rank.model_dump()
-SETTINGS = {"max_loss": 0.5, "candidates": 0.05}
+SETTINGS = {"max_loss": 0.5, "candidates": 0.05, "least": 0.0, "share": None}
 
 
 def tiers(rows: int = 600, seed: int = 1) -> tuple[np.ndarray, np.ndarray, dict[str, Target]]:
@@ -59,21 +60,41 @@ def test_the_smallest_share_that_loses_no_more_than_it_may() -> None:
     weak, strong, truth = tiers()
     stacking = Stacking.fit(SCHEMA, weak, strong, truth)
     settled, mixed = stacking.of_first(weak), stacking.of_both(weak, strong)
-    strict, curve = choose(SCHEMA, settled, mixed, truth, SETTINGS, RANK)
-    loose, _ = choose(SCHEMA, settled, mixed, truth, SETTINGS | {"max_loss": 5.0}, RANK)
+    strict, curve = choose(SCHEMA, settled, mixed, stacking.of_second(strong), truth, SETTINGS, RANK)
+    loose, _ = choose(SCHEMA, settled, mixed, stacking.of_second(strong), truth, SETTINGS | {"max_loss": 9.0}, RANK)
+    wide = SETTINGS | {"max_loss": 99.0, "least": 0.4}
+    floor, _ = choose(SCHEMA, settled, mixed, stacking.of_second(strong), truth, wide, None)
     assert loose.share < strict.share <= 1
+    assert floor.share == pytest.approx(0.4, abs=0.02)
     assert [point["share"] for point in curve] == sorted(point["share"] for point in curve)
-    assert curve[-1]["loss"] == 0
     chosen = next(point for point in curve if point["share"] == strict.share)
-    assert chosen["loss"] <= 0.5
+    assert chosen["loss"] - SURE * chosen["loss_error"] <= 0.5
+    assert all(point["loss"] - SURE * point["loss_error"] > 0.5 for point in curve if point["share"] < strict.share)
     assert {"mood", "detractor", "detractor.average_precision", "detractor.precision_first"} <= set(chosen)
+
+
+def test_a_share_that_is_given_is_taken() -> None:
+    weak, strong, truth = tiers()
+    stacking = Stacking.fit(SCHEMA, weak, strong, truth)
+    both, alone = stacking.of_both(weak, strong), stacking.of_second(strong)
+    for share in (0.33, 1.0):
+        rule, _ = choose(SCHEMA, stacking.of_first(weak), both, alone, truth, SETTINGS | {"share": share}, None)
+        assert rule.share == pytest.approx(share, abs=0.01)
 
 
 def test_the_rows_that_may_make_the_list_go_on_however_sure_the_first_tier_is() -> None:
     weak, strong, truth = tiers()
     stacking = Stacking.fit(SCHEMA, weak, strong, truth)
     settled = stacking.of_first(weak)
-    rule, _ = choose(SCHEMA, settled, stacking.of_both(weak, strong), truth, SETTINGS | {"max_loss": 100.0}, RANK)
+    rule, _ = choose(
+        SCHEMA,
+        settled,
+        stacking.of_both(weak, strong),
+        stacking.of_second(strong),
+        truth,
+        SETTINGS | {"max_loss": 100.0},
+        RANK,
+    )
     surest_detractor = np.array([[0, 0, 0, 30.0]], np.float32) + np.array([[9, -9, -9, 0]], np.float32)
     content = np.array([[-9, -9, 9, -30.0]], np.float32)
     assert rule(surest_detractor)[0]
@@ -85,7 +106,7 @@ def test_routing_looks_at_one_row_alone() -> None:
     weak, strong, truth = tiers()
     stacking = Stacking.fit(SCHEMA, weak, strong, truth)
     settled = stacking.of_first(weak)
-    rule, _ = choose(SCHEMA, settled, stacking.of_both(weak, strong), truth, SETTINGS, RANK)
+    rule, _ = choose(SCHEMA, settled, stacking.of_both(weak, strong), stacking.of_second(strong), truth, SETTINGS, RANK)
     together = rule(settled)
     assert [bool(rule(settled[[row]])[0]) for row in range(50)] == together[:50].tolist()
     again = Routing.from_json(SCHEMA, json.loads(json.dumps(rule.to_json())))

@@ -1,0 +1,112 @@
+"""How many rows of a cascade go on to the second tier: as few as the quality on held-out rows allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..quality import average_precision, macro_f1, precision_among
+from ..schema import Schema
+from ..targets import Target, Targets
+from .routing import GRID, Routing, doubt_of, likelihoods, percentile_of_doubt, priority
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+RESAMPLES = 100
+SURE = 1.645  # standard errors: 95% on one side
+
+
+def choose(
+    schema: Schema, settled: Floats, mixed: Floats, alone: Floats, targets: Targets,
+    settings: Mapping[str, Any], rank_settings: Mapping[str, Any] | None,
+) -> tuple[Routing, list[dict[str, float]]]:  # fmt: skip
+    """Return the rule with the smallest share that keeps the quality, and the curve it was chosen from.
+
+    Parameters
+    ----------
+    settled, mixed, alone
+        Calibrated logits of held-out rows: by the first tier, by both, and by the second tier without the first.
+    settings
+        ``max_loss``: points of macro-F1 that any head may lose against the encoder alone reading every row; the average
+        precision and the precision among the first tenth of yes-or-no labels may lose as much against the better tier.
+        A loss counts as far as the rows can show it, with 95% confidence by bootstrap: of a few hundred rows, one label
+        that flips is a point. ``least``: no smaller share is chosen.
+        ``candidates``: the share of rows, highest priority first, that always goes on. ``share``: where it is given,
+        the share that goes on, whatever it loses; 1 is the most exact.
+    """
+    likely = likelihoods(schema, settled)
+    doubts = {head.name: np.quantile(doubt_of(head, likely[head.name]), GRID).tolist() for head in schema}
+    doubt = percentile_of_doubt(schema, likely, doubts)
+    priorities = priority(schema, likely, rank_settings)
+    candidates = float(settings["candidates"])
+    from_priority = float(np.quantile(priorities, 1 - candidates)) if candidates else np.inf
+    if from_priority <= priorities.min():
+        from_priority = np.inf  # nothing in the texts sets some rows above the others
+    compare = _Comparison(schema, settled, alone, targets)
+    given = settings["share"]
+    curve, chosen = [], None
+    for share in sorted({*SHARES, *([float(given)] if given is not None else [])}):
+        threshold = float(np.quantile(doubt, 1 - share)) if share else 2.0
+        goes = (doubt >= threshold) | (priorities >= from_priority)
+        rule = Routing(schema, doubts, threshold, from_priority, rank_settings, round(float(goes.mean()), 4))
+        loss, error, found = compare(np.where(goes[:, None], mixed, settled))
+        curve.append({"share": rule.share, "loss": loss, "loss_error": error, **found})
+        enough = (
+            share == given
+            if given is not None
+            else share >= settings["least"] and loss - SURE * error <= settings["max_loss"]
+        )
+        if chosen is None and enough:
+            chosen = rule
+    return chosen or Routing.everything(schema), curve
+
+
+class _Comparison:
+    """Compares predictions of the held-out rows with those of the tiers alone, on the same bootstrap resamples."""
+
+    def __init__(self, schema: Schema, settled: Floats, alone: Floats, targets: Targets) -> None:
+        self._schema, self._targets = schema, targets
+        random, rows = np.random.default_rng(0), len(settled)
+        self._draws = [np.arange(rows), *(random.integers(0, rows, rows) for _ in range(RESAMPLES))]
+        first, second = self._measured(settled), self._measured(alone)
+        # Macro-F1 is held against the second tier's; how well rows are ranked, against whichever tier's is better.
+        self._best = {name: np.maximum(first[name], at) if "." in name else at for name, at in second.items()}
+
+    def __call__(self, logits: Floats) -> tuple[float, float, dict[str, float]]:
+        """Return the largest loss of any measure in points, its standard error, and every measure."""
+        found = self._measured(logits)
+        lost = {name: 100 * (self._best[name] - at) for name, at in found.items()}
+        errors = {name: float(values[1:].std()) for name, values in lost.items()}
+        worst = max(lost, key=lambda name: float(lost[name][0]) - SURE * errors[name], default=None)
+        measures = {name: round(float(values[0]), 4) for name, values in found.items()}
+        if worst is None:
+            return 0.0, 0.0, measures
+        return round(float(lost[worst][0]), 3), round(errors[worst], 3), measures
+
+    def _measured(self, logits: Floats) -> dict[str, Doubles]:
+        """Return each measure on the rows themselves and on every resample, shape (1 + resamples,)."""
+        per_draw = []
+        for draw in self._draws:
+            taken = {name: Target(item.known[draw], item.truth[draw]) for name, item in self._targets.items()}
+            per_draw.append(measured(self._schema, logits[draw], taken))
+        return {name: np.array([one.get(name, np.nan) for one in per_draw]) for name in per_draw[0]}
+
+
+def measured(schema: Schema, logits: Floats, targets: Targets) -> dict[str, float]:
+    """Return macro-F1 of every head, and for each yes-or-no label how well it ranks its rows."""
+    out = {}
+    parts = np.split(logits, np.cumsum([head.width for head in schema])[:-1], axis=1)
+    for head, part in zip(schema, parts, strict=True):
+        known, truth = targets[head.name].known, targets[head.name].truth
+        if not known.any():
+            continue
+        out[head.name] = macro_f1(head, part, truth, known)
+        if head.kind == "binary":
+            held = truth[known, 0] > 0
+            out[f"{head.name}.average_precision"] = average_precision(part[known, 0], held)
+            out[f"{head.name}.precision_first"] = precision_among(part[known, 0], held, max(int(known.sum()) // 10, 1))
+    return out
