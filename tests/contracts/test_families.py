@@ -53,7 +53,7 @@ def feedback(rows: int = 240) -> tuple[list[str], dict[str, list[list[str] | Non
     return texts, columns
 
 
-def fit(name: str, encoder: Path, seed: int = 3, progress: Any = lambda _: None) -> Any:
+def fit(name: str, encoder: Path, seed: int = 3, progress: Any = lambda *_: None) -> Any:
     texts, columns = feedback()
     targets, rows = encode_all(SCHEMA, columns), np.arange(len(texts))
     learnt, held_out = rows[rows % 6 > 0], rows[rows % 6 == 0]

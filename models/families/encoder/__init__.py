@@ -74,6 +74,7 @@ class Encoder:
         """
         import torch
 
+        from .averaging import average
         from .gate import exported_if_good, rows_to_judge
         from .network import Network
         from .probe import fit_readout
@@ -95,13 +96,15 @@ class Encoder:
         network = Network(encoder, readout, adapters)
         validated = (_prepare(held_out[0]), held_out[1]) if held_out else None
         with _checkpoints(settings, texts, seed) as scratch:
-            rest = later(progress, 0.05)
-            fine_tune(network, tokeniser, learnt, validated, tuning, seed, scratch, rest)
+            before = {name: value.clone() for name, value in network.state_dict().items()}
+            fine_tune(network, tokeniser, learnt, validated, tuning, seed, scratch, later(progress, 0.05))
+        tuned = average(network, before, tokeniser, validated)
         readout = network.to_readout()
         family = cls(tokeniser, readout, Weights.of(encoder), None, common_words(learnt[0]))
         family.exported, family.report = exported_if_good(
             family, encoder.eval(), settings, learnt[0], rows_to_judge(learnt, validated)
         )
+        family.report["tuned_share"] = tuned
         return family
 
     def forward(self, texts: Sequence[str]) -> Forward:

@@ -88,7 +88,7 @@ class Torch:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._encoder = encoder.to(self._device).eval()
         self.size = int(encoder.config.hidden_size)
-        self._bf16 = bf16
+        self._bf16 = bf16 and has_bf16()
 
     def __call__(self, ids: I64, mask: I64) -> Floats:
         """Return the mean states of the windows."""
@@ -140,6 +140,15 @@ def cores() -> int:
 def has_gpu() -> bool:
     """Return whether there is a GPU of the kind torch drives, without importing torch."""
     return Path("/dev/nvidiactl").exists() and importlib.util.find_spec("torch") is not None
+
+
+def has_bf16() -> bool:
+    """Return whether bfloat16 pays: on a GPU that has it, and on a processor whose instructions have it."""
+    import torch
+
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def has_openvino() -> bool:

@@ -16,7 +16,7 @@ from ...calibration import log_loss
 from ...schema import Schema
 from ...targets import Targets, balance
 from .network import Network
-from .runtime import BUCKET
+from .runtime import BUCKET, has_bf16
 from .tokens import Tokeniser
 
 Floats = NDArray[np.float32]
@@ -122,7 +122,7 @@ def _arguments(settings: Mapping[str, Any], seed: int, scratch: Path, *, validat
         per_device_eval_batch_size=64,
         lr_scheduler_type="linear",
         warmup_steps=0.1,
-        bf16=_bf16(),
+        bf16=has_bf16(),
         train_sampling_strategy="group_by_length",
         eval_strategy=when,
         save_strategy=when,
@@ -139,13 +139,6 @@ def _arguments(settings: Mapping[str, Any], seed: int, scratch: Path, *, validat
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
     )
-
-
-def _bf16() -> bool:
-    """Return whether bfloat16 pays: on a GPU that has it, and on a processor whose instructions have it."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _optimiser(network: Network, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
