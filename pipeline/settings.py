@@ -65,11 +65,11 @@ class FineTune(Section):
 
     class_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    head_pace: Annotated[float, Field(gt=0)] = 20.0
+    head_pace: Annotated[float, Field(gt=0)] = 5.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    batch_size: Annotated[int, Field(ge=1)] = 64
-    epochs: Annotated[int, Field(ge=1)] = 4
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    epochs: Annotated[int, Field(ge=1)] = 5
     patience: Annotated[int, Field(ge=1)] = 2
 
 

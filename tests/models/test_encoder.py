@@ -184,9 +184,10 @@ def test_an_export_that_loses_too_much_is_refused(
         made = real(encoder, tokeniser, texts, "float32")
         if precision != "int8":
             return made
-        noise = np.frombuffer(made.weights, np.float32).copy()
-        noise[: len(noise)] = np.where(np.isfinite(noise), np.round(noise * 2) / 2, noise)
-        return replace(made, precision="int8", weights=noise.tobytes())
+        whole = len(made.weights) // 4 * 4
+        coarse = np.frombuffer(made.weights[:whole], np.float32)
+        coarse = np.where(np.abs(coarse) < 100, np.round(coarse * 2) / 2, coarse).astype(np.float32)
+        return replace(made, precision="int8", weights=coarse.tobytes() + made.weights[whole:])
 
     monkeypatch.setattr(gate, "export", ruinous)
     texts = [f"{word} thing number {row}" for row, word in enumerate(["awful", "lovely", "slow", "fast"] * 12)]
@@ -218,8 +219,7 @@ def test_checkpoints_stay_when_training_is_cut_short_and_go_when_it_is_done(tmp_
     cut_short = _checkpoints(settings, ["a"], 1)
     folder = cut_short.__enter__()
     (folder / "checkpoint-1").mkdir()
-    with pytest.raises(KeyboardInterrupt):
-        cut_short.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert not cut_short.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     with _checkpoints(settings, ["a"], 1) as again:
         assert again == folder
         assert (again / "checkpoint-1").is_dir()

@@ -39,7 +39,7 @@ def small(rows: int = 200, *, seed: int = 3) -> tuple[list[str], dict[str, list[
 
 
 def fit(columns: dict[str, list[list[str] | None]], texts: list[str], seed: int = 7, **settings: Any) -> Linear:
-    return Linear.fit(texts, encode_all(SCHEMA, columns), SCHEMA, SETTINGS | settings, seed)
+    return Linear.fit(texts, encode_all(SCHEMA, columns), SCHEMA, {"linear": LINEAR | settings}, seed)
 
 
 def test_the_seed_alone_decides() -> None:

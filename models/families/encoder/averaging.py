@@ -7,13 +7,15 @@ what was learnt and what was known add up. How far to go is chosen on held-out r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...calibration import log_loss
 from ...targets import Targets
-from .network import Network
 from .runtime import Torch, pool
 from .tokens import Tokeniser
+
+if TYPE_CHECKING:
+    from .network import Network
 
 SHARES = (0.5, 0.75, 1.0)
 

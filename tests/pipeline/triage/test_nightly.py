@@ -227,7 +227,6 @@ def test_a_listed_case_is_explained_and_carries_all_its_texts(sampled: Any, samp
         assert sum(reason["contribution"] for reason in case["reasons"]) == pytest.approx(case["priority"], abs=1e-9)
         for name in (
             "priority",
-            "reasons",
             "sentiment",
             "urgency",
             "signals",
@@ -236,6 +235,10 @@ def test_a_listed_case_is_explained_and_carries_all_its_texts(sampled: Any, samp
             "created_at",
         ):
             assert case[name] == lead[name], name
+        said = [(reason["factor"], reason["contribution"]) for reason in case["reasons"]]
+        assert said == [(reason["factor"], reason["contribution"]) for reason in lead["reasons"]]
+        assert any(reason["words"] for reason in case["reasons"]) or case["priority"] < 20
+        assert not any(reason["words"] for reason in lead["reasons"])  # words are looked up for the list alone
         assert case["text"] == texts[case["lead_id"]]["text"]
         assert case["customer_value"] == texts[case["lead_id"]]["customer_value"]
         mine = [row["id"] for row in texts.values() if row["customer_id"] and row["customer_id"] == case["customer_id"]]

@@ -19,7 +19,7 @@ from tests.pipeline.web.conftest import BASE, NIGHT, escalations
 
 
 def columns(schema: Schema) -> set[str]:
-    found = {"id", "customer_id", "created_at", "priority", "reasons", "review", "review_reason"}
+    found = {"id", "customer_id", "created_at", "priority", "reasons", "windows", "review", "review_reason"}
     for head in schema:
         found |= set(head.columns)
         found |= {head.name, f"{head.name}_confidence"} if head.exclusive else set()
