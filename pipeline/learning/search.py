@@ -17,7 +17,6 @@ from pipeline.registry import SearchRun
 from .dataset import Dataset
 from .splits import Splits
 
-JOURNAL = "data/local/search"
 Space = dict[str, Callable[[Any], Any]]
 
 
@@ -41,18 +40,15 @@ def search(config: Config, data: Dataset, splits: Splits, trials: int) -> Best:
         `trials` is not positive, or the family has nothing to search for.
     """
     import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
 
     if trials < 1:
         raise ConfigError(f"--search takes a number of trials from 1 on; got {trials}")
     space = space_of(config.model.family)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = f"{config.digest()[:12]}-{data.digest()[:12]}"
-    resolve(JOURNAL).mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         study_name=name,
-        storage=JournalStorage(JournalFileBackend(str(resolve(JOURNAL) / f"{name}.journal"))),
+        storage=_journal(config, name),
         sampler=optuna.samplers.TPESampler(seed=config.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
         load_if_exists=True,
@@ -66,6 +62,18 @@ def search(config: Config, data: Dataset, splits: Splits, trials: int) -> Best:
             callbacks=[lambda _, trial: run.log(trial.number, trial.params, trial.value, trial.state.name)],
         )
     return Best(study.best_params, study.best_value, len(study.trials))
+
+
+def _journal(config: Config, name: str) -> Any:
+    """Return where the trials are kept: beside the checkpoints; nowhere where there are none."""
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if not config.model.checkpoints:
+        return None
+    folder = resolve(config.model.checkpoints)
+    folder.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(folder / f"search-{name}.journal")))
 
 
 def space_of(family: str) -> Space:
