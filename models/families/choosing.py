@@ -31,8 +31,9 @@ def choose(
     settled, mixed, alone
         Calibrated logits of held-out rows: by the first tier, by both, and by the second tier without the first.
     settings
-        ``max_loss``: points of macro-F1 that any head may lose against the encoder alone reading every row; the average
-        precision and the precision among the first tenth of yes-or-no labels may lose as much against the better tier.
+        ``max_loss``: points of macro-F1 that any head may lose if the second tier does not read every row, ``against``
+        both tiers averaged or the encoder alone. The average precision and the precision among the first tenth of
+        yes-or-no labels may lose as much, against the first tier too.
         A loss counts as far as the rows can show it, with 95% confidence by bootstrap: of a few hundred rows, one label
         that flips is a point. ``least``: no smaller share is chosen.
         ``candidates``: the share of rows, highest priority first, that always goes on. ``share``: where it is given,
@@ -46,7 +47,7 @@ def choose(
     from_priority = float(np.quantile(priorities, 1 - candidates)) if candidates else np.inf
     if from_priority <= priorities.min():
         from_priority = np.inf  # nothing in the texts sets some rows above the others
-    compare = _Comparison(schema, settled, alone, targets)
+    compare = _Comparison(schema, settled, mixed if settings["against"] == "both" else alone, targets)
     given = settings["share"]
     curve, chosen = [], None
     for share in sorted({*SHARES, *([float(given)] if given is not None else [])}):
@@ -66,14 +67,14 @@ def choose(
 
 
 class _Comparison:
-    """Compares predictions of the held-out rows with those of the tiers alone, on the same bootstrap resamples."""
+    """Compares predictions of the held-out rows with `reference`, on the same bootstrap resamples."""
 
-    def __init__(self, schema: Schema, settled: Floats, alone: Floats, targets: Targets) -> None:
+    def __init__(self, schema: Schema, settled: Floats, reference: Floats, targets: Targets) -> None:
         self._schema, self._targets = schema, targets
         random, rows = np.random.default_rng(0), len(settled)
         self._draws = [np.arange(rows), *(random.integers(0, rows, rows) for _ in range(RESAMPLES))]
-        first, second = self._measured(settled), self._measured(alone)
-        # Macro-F1 is held against the second tier's; how well rows are ranked, against whichever tier's is better.
+        first, second = self._measured(settled), self._measured(reference)
+        # How well rows are ranked is held against the first tier's as well: a mixture must not rank worse than either.
         self._best = {name: np.maximum(first[name], at) if "." in name else at for name, at in second.items()}
 
     def __call__(self, logits: Floats) -> tuple[float, float, dict[str, float]]:

@@ -19,7 +19,7 @@ from pipeline.config import Config
 
 SCHEMA = Schema((Head("mood", "nominal", ("bad", "fine", "good")), Head("detractor", "binary")))
 RANK = Config().rank.model_dump()
-SETTINGS = {"max_loss": 0.5, "candidates": 0.05, "least": 0.0, "share": None}
+SETTINGS = {"max_loss": 0.5, "candidates": 0.05, "least": 0.0, "share": None, "against": "encoder"}
 
 
 def tiers(rows: int = 600, seed: int = 1) -> tuple[np.ndarray, np.ndarray, dict[str, Target]]:
@@ -71,6 +71,18 @@ def test_the_smallest_share_that_loses_no_more_than_it_may() -> None:
     assert chosen["loss"] - SURE * chosen["loss_error"] <= 0.5
     assert all(point["loss"] - SURE * point["loss_error"] > 0.5 for point in curve if point["share"] < strict.share)
     assert {"mood", "detractor", "detractor.average_precision", "detractor.precision_first"} <= set(chosen)
+
+
+def test_held_against_both_tiers_more_rows_go_on() -> None:
+    weak, strong, truth = tiers(2_000)
+    stacking = Stacking.fit(SCHEMA, weak, strong, truth)
+    both, alone = stacking.of_both(weak, strong), stacking.of_second(strong)
+    found = {
+        against: choose(SCHEMA, stacking.of_first(weak), both, alone, truth, SETTINGS | {"against": against}, None)
+        for against in ("encoder", "both")
+    }
+    assert found["encoder"][0].share <= found["both"][0].share
+    assert found["both"][1][-1]["loss"] == 0
 
 
 def test_a_share_that_is_given_is_taken() -> None:
