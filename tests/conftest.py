@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ settings.register_profile("amends", deadline=None, derandomize=True, database=No
 settings.load_profile("amends")
 
 EPOCHS = 8
+STORES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "AMENDS_STORE_URL")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,7 +36,15 @@ def pytest_configure(config: pytest.Config) -> None:
     # Two workers share two cores: threads that wait for each other there are many times slower than one.
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "AMENDS_STORE_URL"):
+    for variable in STORES:
+        os.environ.pop(variable, None)
+
+
+@pytest.fixture(autouse=True)
+def _stores_of_one_test_alone() -> Iterator[None]:
+    """MLflow writes the store that it was pointed at into the environment, where the next test would read it."""
+    yield
+    for variable in STORES:
         os.environ.pop(variable, None)
 
 

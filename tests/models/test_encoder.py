@@ -13,7 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.families.encoder import Encoder, _checkpoints
+from models.families.encoder import Encoder
+from models.families.encoder.family import _checkpoints
 from models.families.encoder.gate import exported_if_good, rows_to_judge
 from models.families.encoder.network import Network
 from models.families.encoder.network import conditional_to_logits as torch_logits

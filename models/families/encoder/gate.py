@@ -15,7 +15,7 @@ from .export import export
 from .runtime import Exported, OpenVino, Torch, has_openvino
 
 if TYPE_CHECKING:
-    from . import Encoder
+    from .family import Encoder
 
 MOST_ROWS = 2_000
 

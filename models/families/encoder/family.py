@@ -1,0 +1,232 @@
+"""Families `encoder` and `frozen`: a transformer encoder, fine-tuned jointly for all heads, or left as it came."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...attribution import Attribution
+from ...schema import Schema
+from ...targets import Targets
+from ...text import prepare_all, spell_all
+from ..forward import Forward, later
+from ..occlusion import occlude
+from .readout import Readout
+from .runtime import Exported, OpenVino, Runtime, Torch, has_gpu, has_openvino, pool
+from .tokens import Tokeniser, common_words
+from .weights import Weights
+
+Floats = NDArray[np.float32]
+CHUNK = 4_096  # texts tokenised and sorted by length together
+
+
+@dataclass
+class Encoder:
+    """A fine-tuned encoder with its readouts.
+
+    Attributes
+    ----------
+    exported
+        What runs on a processor; None where the settings ask for no export: then torch runs `weights`.
+    weights
+        The encoder as it was trained, for a GPU and for machines without OpenVINO.
+    common
+        Words that over 2% of the training texts hold.
+    report
+        What was found while exporting, as plain data.
+    """
+
+    tokeniser: Tokeniser
+    readout: Readout
+    weights: Weights
+    exported: Exported | None
+    common: frozenset[str]
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def fit(
+        cls,
+        texts: Sequence[str],
+        targets: Targets,
+        schema: Schema,
+        settings: Mapping[str, Any],
+        seed: int,
+        progress: Callable[..., None] = lambda *_: None,
+        held_out: tuple[Sequence[str], Targets] | None = None,
+    ) -> Encoder:
+        """Return the family fine-tuned by ``settings["fine_tune"]``, from a checkpoint on where one is there.
+
+        Raises
+        ------
+        ValueError
+            ``settings["encoder"]`` names no encoder.
+        """
+        import torch
+
+        from .averaging import average
+        from .gate import exported_if_good, rows_to_judge
+        from .network import Network
+        from .probe import fit_readout
+        from .sources import load_pretrained
+        from .training import fine_tune
+
+        torch.manual_seed(seed)
+        tuning = settings["fine_tune"] | {"heads": settings["heads"]}
+        encoder, tokeniser = load_pretrained(
+            settings["encoder"], max_tokens=settings["max_tokens"], dropout=tuning["dropout"]
+        )
+        adapters = {name: own["adapter"] for name, own in settings["heads"].items() if own["adapter"]}
+        learnt = (_prepare(texts), targets)
+        # First the readouts alone, then everything: starting from nothing would tear up what the encoder knows
+        # before the readouts can tell it where to go (Kumar et al. 2022).
+        vectors = pool(Torch(encoder, bf16=True), tokeniser.windows(learnt[0]))
+        readout = fit_readout(vectors, targets, schema, tuning["class_weight"])
+        progress(0.05)
+        network = Network(encoder, readout, adapters)
+        validated = (_prepare(held_out[0]), held_out[1]) if held_out else None
+        with _checkpoints(settings, texts, seed) as scratch:
+            before = {name: value.clone() for name, value in network.state_dict().items()}
+            fine_tune(network, tokeniser, learnt, validated, tuning, seed, scratch, later(progress, 0.05))
+        tuned = average(network, before, tokeniser, validated)
+        readout = network.to_readout()
+        family = cls(tokeniser, readout, Weights.of(encoder), None, common_words(learnt[0]))
+        family.exported, family.report = exported_if_good(
+            family, encoder.eval(), settings, learnt[0], rows_to_judge(learnt, validated)
+        )
+        family.report["tuned_share"] = tuned
+        return family
+
+    def forward(self, texts: Sequence[str]) -> Forward:
+        """Return the logits of raw `texts`, which are wordless, and in how many windows each was read."""
+        width = sum(head.width for head in self.readout.schema)
+        read = Forward(
+            np.empty((len(texts), width), np.float32), np.empty(len(texts), bool), np.empty(len(texts), np.int32)
+        )
+        for start in range(0, len(texts), CHUNK):
+            windows = self.tokeniser.windows(_prepare(texts[start : start + CHUNK]))
+            read.logits[start : start + CHUNK] = self.readout(pool(self.runtime, windows))
+            read.wordless[start : start + CHUNK] = windows.wordless
+            read.windows[start : start + CHUNK] = windows.count
+        return read
+
+    def logits(self, prepared: Sequence[str], runtime: Runtime | None = None) -> Floats:
+        """Return the logits of prepared texts, shape (texts, sum of widths)."""
+        return self.readout(self.embed(prepared, runtime))
+
+    def embed(self, prepared: Sequence[str], runtime: Runtime | None = None) -> Floats:
+        """Return the vectors of prepared texts: the mean state of all their tokens, shape (texts, size)."""
+        return pool(runtime or self.runtime, self.tokeniser.windows(prepared))
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """What runs the encoder on this machine."""
+        if self.exported is None or has_gpu() or not has_openvino():
+            return Torch(self.weights.build())
+        return OpenVino(self.exported)
+
+    def attribute(self, texts: Sequence[str], directions: Floats) -> Attribution:
+        """Return what each word of `texts` adds along every row of `directions`, by leaving it out."""
+        return self.attribute_by(self.logits, texts, directions)
+
+    def attribute_by(
+        self, logits: Callable[[Sequence[str]], Floats], texts: Sequence[str], directions: Floats
+    ) -> Attribution:
+        """Return the same for the `logits` of somebody who looks at this family's prepared texts."""
+        return occlude(logits, _prepare(texts), directions, self.common)
+
+    def save(self, folder: Path) -> None:
+        """Write the family into `folder`: settings and tokeniser as JSON, weights as safetensors, the export beside."""
+        self.tokeniser.save(folder / "tokenizer.json")
+        self.weights.save(folder / "encoder.safetensors")
+        self.readout.save(folder / "readout.safetensors")
+        if self.exported is not None:
+            self.exported.save(folder)
+        contents = {
+            "max_tokens": self.tokeniser.max_tokens,
+            "precision": self.exported.precision if self.exported else None,
+            "config": self.weights.config,
+            "common": sorted(self.common),
+            "report": self.report,
+        }
+        (folder / "encoder.json").write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema) -> Encoder:
+        """Return the family that `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            The weights are for other heads than `schema` has, or are not finite.
+        """
+        contents = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+        precision = contents["precision"]
+        return cls(
+            tokeniser=Tokeniser.load(folder / "tokenizer.json", contents["max_tokens"]),
+            readout=Readout.load(folder / "readout.safetensors", schema),
+            weights=Weights(contents["config"], folder / "encoder.safetensors"),
+            exported=Exported.load(folder, precision) if precision else None,
+            common=frozenset(contents["common"]),
+            report=contents["report"],
+        )
+
+
+class Frozen(Encoder):
+    """The encoder as it came, with linear readouts fitted to its vectors: trains in a minute."""
+
+    @classmethod
+    def fit(
+        cls,
+        texts: Sequence[str],
+        targets: Targets,
+        schema: Schema,
+        settings: Mapping[str, Any],
+        seed: int,
+        progress: Callable[..., None] = lambda *_: None,
+        held_out: tuple[Sequence[str], Targets] | None = None,
+    ) -> Frozen:
+        """Return readouts fitted by logistic regression on the vectors of the encoder as it came."""
+        from .gate import exported_if_good
+        from .probe import fit_readout
+        from .sources import load_pretrained
+
+        encoder, tokeniser = load_pretrained(settings["encoder"], max_tokens=settings["max_tokens"], dropout=0.0)
+        prepared = _prepare(texts)
+        blank = Readout.blank(schema, int(encoder.config.hidden_size))
+        family = cls(tokeniser, blank, Weights.of(encoder), None, common_words(prepared))
+        # Readouts are fitted to what the export gives, so that there is no loss to judge.
+        family.exported, family.report = exported_if_good(family, encoder.eval(), settings, prepared, None)
+        vectors = []
+        for start in range(0, len(prepared), CHUNK):
+            vectors.append(family.embed(prepared[start : start + CHUNK]))
+            progress(0.8 * min(start + CHUNK, len(prepared)) / len(prepared))
+        family.readout = fit_readout(np.vstack(vectors), targets, schema, settings["fine_tune"]["class_weight"])
+        progress(1.0)
+        return family
+
+
+def _prepare(texts: Sequence[str]) -> list[str]:
+    return spell_all(prepare_all(texts))
+
+
+@contextmanager
+def _checkpoints(settings: Mapping[str, Any], texts: Sequence[str], seed: int) -> Iterator[Path]:
+    """Yield the folder for the checkpoints of one training; it goes once that is done, and stays if it is cut short."""
+    with TemporaryDirectory() as scratch:
+        what = json.dumps([settings["fine_tune"], settings["encoder"], settings["heads"], seed], sort_keys=True)
+        digest = hashlib.sha256("\0".join([what, *texts]).encode("utf-8", "surrogatepass")).hexdigest()
+        folder = Path(settings["checkpoints"] or scratch) / digest[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
