@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("throughput", "quality", "masking", "startup", "memory")
+NAMES = ("throughput", "quality", "encoder_speed", "masking", "startup", "memory")
 
 
 def main() -> int:

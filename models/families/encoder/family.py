@@ -87,14 +87,14 @@ class Encoder:
             settings["encoder"], max_tokens=settings["max_tokens"], dropout=tuning["dropout"]
         )
         adapters = {name: own["adapter"] for name, own in settings["heads"].items() if own["adapter"]}
-        learnt = (_prepare(texts), targets)
+        learnt = (prepare(texts), targets)
         # First the readouts alone, then everything: starting from nothing would tear up what the encoder knows
         # before the readouts can tell it where to go (Kumar et al. 2022).
         vectors = pool(Torch(encoder, bf16=True), tokeniser.windows(learnt[0]))
         readout = fit_readout(vectors, targets, schema, tuning["class_weight"])
         progress(0.05)
         network = Network(encoder, readout, adapters)
-        validated = (_prepare(held_out[0]), held_out[1]) if held_out else None
+        validated = (prepare(held_out[0]), held_out[1]) if held_out else None
         with _checkpoints(settings, texts, seed) as scratch:
             before = {name: value.clone() for name, value in network.state_dict().items()}
             fine_tune(network, tokeniser, learnt, validated, tuning, seed, scratch, later(progress, 0.05))
@@ -114,7 +114,7 @@ class Encoder:
             np.empty((len(texts), width), np.float32), np.empty(len(texts), bool), np.empty(len(texts), np.int32)
         )
         for start in range(0, len(texts), CHUNK):
-            windows = self.tokeniser.windows(_prepare(texts[start : start + CHUNK]))
+            windows = self.tokeniser.windows(prepare(texts[start : start + CHUNK]))
             read.logits[start : start + CHUNK] = self.readout(pool(self.runtime, windows))
             read.wordless[start : start + CHUNK] = windows.wordless
             read.windows[start : start + CHUNK] = windows.count
@@ -143,7 +143,7 @@ class Encoder:
         self, logits: Callable[[Sequence[str]], Floats], texts: Sequence[str], directions: Floats
     ) -> Attribution:
         """Return the same for the `logits` of somebody who looks at this family's prepared texts."""
-        return occlude(logits, _prepare(texts), directions, self.common)
+        return occlude(logits, prepare(texts), directions, self.common)
 
     def save(self, folder: Path) -> None:
         """Write the family into `folder`: settings and tokeniser as JSON, weights as safetensors, the export beside."""
@@ -202,7 +202,7 @@ class Frozen(Encoder):
         from .sources import load_pretrained
 
         encoder, tokeniser = load_pretrained(settings["encoder"], max_tokens=settings["max_tokens"], dropout=0.0)
-        prepared = _prepare(texts)
+        prepared = prepare(texts)
         blank = Readout.blank(schema, int(encoder.config.hidden_size))
         family = cls(tokeniser, blank, Weights.of(encoder), None, common_words(prepared))
         # Readouts are fitted to what the export gives, so that there is no loss to judge.
@@ -216,7 +216,8 @@ class Frozen(Encoder):
         return family
 
 
-def _prepare(texts: Sequence[str]) -> list[str]:
+def prepare(texts: Sequence[str]) -> list[str]:
+    """Return raw texts as an encoder reads them: masked, folded, emoji spelled out."""
     return spell_all(prepare_all(texts))
 
 
