@@ -88,7 +88,7 @@ def main() -> None:
     peer, limit = piped(texts, len(schema.heads)), ceiling()
     used = speeds["int8"] * tokens * 2 * PARAMETERS / limit
     lines = [
-        f"{len(texts):,} texts of {tokens:.0f} tokens on average, tokenising included, {cores()} cores, best of {ROUNDS}.",
+        f"{len(texts):,} texts of {tokens:.0f} tokens on average; {cores()} cores, best of {ROUNDS}.",
         "",
         "| | rows per second |",
         "| --- | ---: |",
