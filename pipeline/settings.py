@@ -65,6 +65,7 @@ class FineTune(Section):
 
     class_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    start: Literal["probe", "blank"] = "probe"
     head_pace: Annotated[float, Field(gt=0)] = 5.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1

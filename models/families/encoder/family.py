@@ -88,10 +88,11 @@ class Encoder:
         )
         adapters = {name: own["adapter"] for name, own in settings["heads"].items() if own["adapter"]}
         learnt = (prepare(texts), targets)
-        # First the readouts alone, then everything: starting from nothing would tear up what the encoder knows
-        # before the readouts can tell it where to go (Kumar et al. 2022).
-        vectors = pool(Torch(encoder, bf16=True), tokeniser.windows(learnt[0]))
-        readout = fit_readout(vectors, targets, schema, tuning["class_weight"])
+        readout = Readout.blank(schema, int(encoder.config.hidden_size))
+        if tuning["start"] == "probe":
+            # First the readouts alone, then everything: what the encoder knows is kept (Kumar et al. 2022).
+            vectors = pool(Torch(encoder, bf16=True), tokeniser.windows(learnt[0]))
+            readout = fit_readout(vectors, targets, schema, tuning["class_weight"])
         progress(0.05)
         network = Network(encoder, readout, adapters)
         validated = (prepare(held_out[0]), held_out[1]) if held_out else None
