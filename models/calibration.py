@@ -52,6 +52,11 @@ def probabilities(head: Head, logits: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), np.float32)
 
 
+def of_heads(schema: Schema, logits: Floats) -> list[Floats]:
+    """Return the logits of each head, out of those of all heads side by side."""
+    return np.split(logits, np.cumsum([head.width for head in schema])[:-1], axis=1)
+
+
 def fit(head: Head, logits: Floats, target: Target) -> Calibration:
     """Return the calibration of `head` that is likeliest for the known rows; the identity where they are too few."""
     rows = target.known
@@ -89,8 +94,7 @@ def log_loss(schema: Schema, logits: Floats, targets: Targets) -> float:
     Calibrated first, because training past the best ranking of labels mostly makes a model too sure, which is mended.
     """
     losses = []
-    widths = np.cumsum([head.width for head in schema])[:-1]
-    for head, part in zip(schema, np.split(logits, widths, axis=1), strict=True):
+    for head, part in zip(schema, of_heads(schema, logits), strict=True):
         target = targets[head.name]
         if not target.known.any():
             continue

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .schema import Head
+from .calibration import of_heads
+from .schema import Head, Schema
+from .targets import Targets
 
 Floats = NDArray[np.float32]
 
@@ -26,6 +28,15 @@ def macro_f1(head: Head, logits: Floats, truth: Floats, known: NDArray[np.bool_]
     both, either = (held & given).sum(0), held.sum(0) + given.sum(0)
     there = either > 0
     return float((2 * both[there] / either[there]).mean()) if there.any() else 1.0
+
+
+def macro_f1_of_heads(schema: Schema, logits: Floats, targets: Targets) -> dict[str, float]:
+    """Return the macro-F1 of every head that any row carries."""
+    return {
+        head.name: macro_f1(head, part, targets[head.name].truth, targets[head.name].known)
+        for head, part in zip(schema, of_heads(schema, logits), strict=True)
+        if targets[head.name].known.any()
+    }
 
 
 def average_precision(likely: Floats, held: NDArray[np.bool_]) -> float:

@@ -96,13 +96,13 @@ class TriageModel:
     def calibrate(self, texts: Sequence[str], targets: Targets) -> None:
         """Fit the calibration of every head on rows that were not trained on."""
         logits = self.family.forward(texts).logits
-        for head, part in zip(self.schema, self._split(logits), strict=True):
+        for head, part in zip(self.schema, calibration.of_heads(self.schema, logits), strict=True):
             self.calibrations[head.name] = calibration.fit(head, part, targets[head.name])
 
     def predict(self, texts: Sequence[str]) -> Predictions:
         """Return the calibrated predictions for raw `texts`; all heads in one pass."""
         read = self.family.forward(texts)
-        parts = zip(self.schema, self._split(read.logits), strict=True)
+        parts = zip(self.schema, calibration.of_heads(self.schema, read.logits), strict=True)
         likely = {head.name: self.calibrations[head.name](head, part) for head, part in parts}
         return Predictions(likely, read.wordless, read.windows)
 
@@ -113,9 +113,6 @@ class TriageModel:
         """
         slope = np.concatenate([self.calibrations[head.name].slope for head in self.schema])
         return self.family.attribute(texts, (directions * slope).astype(np.float32))
-
-    def _split(self, logits: Floats) -> list[Floats]:
-        return np.split(logits, np.cumsum([head.width for head in self.schema])[:-1], axis=1)
 
     def save(self, folder: Path, card: str = "") -> None:
         """Write the model into a new `folder` and set `version` to the digest of its content.

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..quality import average_precision, macro_f1, precision_among
+from ..calibration import of_heads
+from ..quality import average_precision, macro_f1_of_heads, precision_among
 from ..schema import Schema
 from ..targets import Target, Targets
 from .routing import GRID, Routing, doubt_of, likelihoods, percentile_of_doubt, priority
@@ -99,15 +100,11 @@ class _Comparison:
 
 def measured(schema: Schema, logits: Floats, targets: Targets) -> dict[str, float]:
     """Return macro-F1 of every head, and for each yes-or-no label how well it ranks its rows."""
-    out = {}
-    parts = np.split(logits, np.cumsum([head.width for head in schema])[:-1], axis=1)
-    for head, part in zip(schema, parts, strict=True):
-        known, truth = targets[head.name].known, targets[head.name].truth
-        if not known.any():
-            continue
-        out[head.name] = macro_f1(head, part, truth, known)
-        if head.kind == "binary":
-            held = truth[known, 0] > 0
-            out[f"{head.name}.average_precision"] = average_precision(part[known, 0], held)
-            out[f"{head.name}.precision_first"] = precision_among(part[known, 0], held, max(int(known.sum()) // 10, 1))
+    out = macro_f1_of_heads(schema, logits, targets)
+    for head, part in zip(schema, of_heads(schema, logits), strict=True):
+        known = targets[head.name].known
+        if head.kind == "binary" and known.any():
+            likely, held = part[known, 0], targets[head.name].truth[known, 0] > 0
+            out[f"{head.name}.average_precision"] = average_precision(likely, held)
+            out[f"{head.name}.precision_first"] = precision_among(likely, held, max(int(known.sum()) // 10, 1))
     return out

@@ -231,7 +231,7 @@ def _batches(
 
 
 def _activate(logits: Floats, schema: Schema) -> Floats:
-    from ..calibration import probabilities
+    from ..calibration import of_heads, probabilities
 
-    parts = np.split(logits, np.cumsum([head.width for head in schema])[:-1], axis=1)
-    return np.hstack([probabilities(head, part) for head, part in zip(schema, parts, strict=True)])
+    parts = zip(schema, of_heads(schema, logits), strict=True)
+    return np.hstack([probabilities(head, part) for head, part in parts])

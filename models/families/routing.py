@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibration import probabilities
+from ..calibration import of_heads, probabilities
 from ..ranking import Facts, Ranking, rank
 from ..schema import DERIVABLE, Head, Schema
 
@@ -81,7 +81,7 @@ def priority(schema: Schema, likely: Mapping[str, Floats], settings: Mapping[str
 
 def likelihoods(schema: Schema, logits: Floats) -> dict[str, Floats]:
     """Return the probabilities of every head for calibrated logits."""
-    parts = _split(schema, logits)
+    parts = of_heads(schema, logits)
     return {head.name: probabilities(head, part) for head, part in zip(schema, parts, strict=True)}
 
 
@@ -97,7 +97,3 @@ def percentile_of_doubt(schema: Schema, likely: Mapping[str, Floats], doubts: Ma
     """Return the percentile of each row's doubt in the head that doubts most, 0..1."""
     ranks = [np.interp(doubt_of(head, likely[head.name]), doubts[head.name], GRID) for head in schema]
     return np.asarray(np.max(ranks, axis=0))
-
-
-def _split(schema: Schema, logits: Floats) -> list[Floats]:
-    return np.split(logits, np.cumsum([head.width for head in schema])[:-1], axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import calibration
-from ..calibration import Calibration, probabilities
+from ..calibration import Calibration, of_heads, probabilities
 from ..schema import Head, Schema
 from ..targets import Target, Targets
 
@@ -38,7 +38,7 @@ class Stacking:
     def fit(cls, schema: Schema, one: Floats, two: Floats, targets: Targets) -> Stacking:
         """Return the stacking likeliest for held-out rows, given both tiers' logits on them."""
         first, second, share = {}, {}, {}
-        for head, a, b in zip(schema, _split(schema, one), _split(schema, two), strict=True):
+        for head, a, b in zip(schema, of_heads(schema, one), of_heads(schema, two), strict=True):
             target = targets[head.name]
             first[head.name] = calibration.fit(head, a, target)
             second[head.name] = calibration.fit(head, b, target)
@@ -47,18 +47,18 @@ class Stacking:
 
     def of_first(self, one: Floats) -> Floats:
         """Return calibrated logits of the first tier, shape (rows, sum of widths)."""
-        parts = zip(self.schema, _split(self.schema, one), strict=True)
+        parts = zip(self.schema, of_heads(self.schema, one), strict=True)
         return np.hstack([_on(self.first[head.name], head, part) for head, part in parts])
 
     def of_second(self, two: Floats) -> Floats:
         """Return calibrated logits of the second tier, shape (rows, sum of widths)."""
-        parts = zip(self.schema, _split(self.schema, two), strict=True)
+        parts = zip(self.schema, of_heads(self.schema, two), strict=True)
         return np.hstack([_on(self.second[head.name], head, part) for head, part in parts])
 
     def of_both(self, one: Floats, two: Floats) -> Floats:
         """Return the averaged calibrated logits of both tiers, shape (rows, sum of widths)."""
         parts = []
-        for head, a, b in zip(self.schema, _split(self.schema, one), _split(self.schema, two), strict=True):
+        for head, a, b in zip(self.schema, of_heads(self.schema, one), of_heads(self.schema, two), strict=True):
             share = np.float32(self.share[head.name])
             second = _on(self.second[head.name], head, b)
             parts.append((1 - share) * _on(self.first[head.name], head, a) + share * second)
@@ -106,7 +106,3 @@ def _on(item: Calibration, head: Head, logits: Floats) -> Floats:
         moved = moved - moved.max(1, keepdims=True)
         moved = moved - np.log(np.exp(moved).sum(1, keepdims=True))
     return np.asarray(moved, np.float32)
-
-
-def _split(schema: Schema, logits: Floats) -> list[Floats]:
-    return np.split(logits, np.cumsum([head.width for head in schema])[:-1], axis=1)

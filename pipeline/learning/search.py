@@ -17,7 +17,7 @@ from pipeline.registry import SearchRun
 from .dataset import Dataset
 from .splits import Splits
 
-Space = dict[str, Callable[[Any], Any]]
+Space = dict[str, Callable[[Any, str], Any]]
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,15 @@ def _journal(config: Config, name: str) -> Any:
 def space_of(family: str) -> Space:
     """Return what is searched for a family: a setting's full name, and how a trial proposes a value for it."""
     linear: Space = {
-        "model.linear.learning_rate": lambda trial: trial.suggest_float("model.linear.learning_rate", 5, 120, log=True),
-        "model.linear.epochs": lambda trial: trial.suggest_int("model.linear.epochs", 5, 40),
-        "model.linear.class_weight": lambda trial: trial.suggest_float("model.linear.class_weight", 0, 1),
+        "model.linear.learning_rate": lambda trial, name: trial.suggest_float(name, 5, 120, log=True),
+        "model.linear.epochs": lambda trial, name: trial.suggest_int(name, 5, 40),
+        "model.linear.class_weight": lambda trial, name: trial.suggest_float(name, 0, 1),
     }
     tuned: Space = {
-        "model.fine_tune.learning_rate": lambda trial: trial.suggest_float(
-            "model.fine_tune.learning_rate", 3e-5, 5e-4, log=True
-        ),
-        "model.fine_tune.epochs": lambda trial: trial.suggest_int("model.fine_tune.epochs", 1, 6),
-        "model.fine_tune.dropout": lambda trial: trial.suggest_float("model.fine_tune.dropout", 0, 0.2),
-        "model.fine_tune.class_weight": lambda trial: trial.suggest_float("model.fine_tune.class_weight", 0, 1),
+        "model.fine_tune.learning_rate": lambda trial, name: trial.suggest_float(name, 3e-5, 5e-4, log=True),
+        "model.fine_tune.epochs": lambda trial, name: trial.suggest_int(name, 1, 6),
+        "model.fine_tune.dropout": lambda trial, name: trial.suggest_float(name, 0, 0.2),
+        "model.fine_tune.class_weight": lambda trial, name: trial.suggest_float(name, 0, 1),
     }
     probe: Space = {"model.fine_tune.class_weight": tuned["model.fine_tune.class_weight"]}
     # The cascade's tiers are best searched one by one, but its second tier decides how good it can be.
@@ -102,7 +100,7 @@ def _loss(trial: Any, space: Space, config: Config, data: Dataset, splits: Split
     settings = config.model_settings() | {"checkpoints": "", "export": "none"}
     for name, propose in space.items():
         _, section, key = name.split(".")
-        settings[section] = settings[section] | {key: propose(trial)}
+        settings[section] = settings[section] | {key: propose(trial, name)}
 
     def watch(share: float, loss: float | None = None) -> None:
         if loss is not None:

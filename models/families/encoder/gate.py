@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...quality import macro_f1
-from ...schema import Schema
+from ...quality import macro_f1_of_heads
 from ...targets import Target, Targets
 from .export import export
 from .runtime import Exported, OpenVino, Torch, has_openvino
@@ -66,16 +64,6 @@ def rows_to_judge(
 def _loss(family: Encoder, encoder: Any, made: Exported, texts: Sequence[str], targets: Targets) -> dict[str, float]:
     """Return how many points of macro-F1 each head loses by the export."""
     schema = family.readout.schema
-    before = quality(schema, family.logits(texts, Torch(encoder)), targets)
-    after = quality(schema, family.logits(texts, OpenVino(made)), targets)
+    before = macro_f1_of_heads(schema, family.logits(texts, Torch(encoder)), targets)
+    after = macro_f1_of_heads(schema, family.logits(texts, OpenVino(made)), targets)
     return {name: round(100 * (before[name] - after[name]), 3) for name in before}
-
-
-def quality(schema: Schema, logits: NDArray[np.float32], targets: Targets) -> dict[str, float]:
-    """Return the macro-F1 of every head that any row carries."""
-    parts = np.split(logits, np.cumsum([head.width for head in schema])[:-1], axis=1)
-    return {
-        head.name: macro_f1(head, part, targets[head.name].truth, targets[head.name].known)
-        for head, part in zip(schema, parts, strict=True)
-        if targets[head.name].known.any()
-    }

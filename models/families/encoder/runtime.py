@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -123,13 +123,20 @@ def batches(windows: list[list[int]]) -> Iterator[tuple[I64, I64, I64]]:
         while stop < len(order) and padded[order[stop]] * (stop + 1 - start) <= TOKEN_BUDGET:
             stop += 1
         rows = order[start:stop]
-        shape = (len(rows), int(padded[rows[-1]]))
-        ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        inside = np.arange(shape[1]) < lengths[rows][:, None]
-        ids[inside] = np.concatenate([windows[row] for row in rows])
-        mask[inside] = 1
-        yield rows, ids, mask
+        yield rows, *filled([windows[row] for row in rows])
         start = stop
+
+
+def filled(windows: Sequence[Sequence[int] | I64]) -> tuple[I64, I64]:
+    """Return token ids and mask of one batch, filled up to the longest window, rounded up to a multiple of `BUCKET`.
+
+    Every new shape costs time and memory to prepare.
+    """
+    lengths = np.array([len(window) for window in windows], np.int64)
+    inside = np.arange(-(-int(lengths.max()) // BUCKET) * BUCKET) < lengths[:, None]
+    ids = np.zeros(inside.shape, np.int64)
+    ids[inside] = np.concatenate(windows)
+    return ids, inside.astype(np.int64)
 
 
 def cores() -> int:

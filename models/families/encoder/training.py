@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from ...calibration import log_loss
 from ...schema import Schema
 from ...targets import Targets, balance
 from .network import Network
-from .runtime import BUCKET, has_bf16
+from .runtime import filled, has_bf16
 from .tokens import Tokeniser
 
 Floats = NDArray[np.float32]
@@ -49,28 +49,18 @@ def fine_tune(
         optimizers=(_optimiser(network, settings), None),
         callbacks=[_Told(progress), *([EarlyStoppingCallback(int(settings["patience"]))] if held_out else [])],
     )
-    for callback in ("PrinterCallback", "ProgressCallback"):
-        trainer.callback_handler.callbacks = [
-            one for one in trainer.callback_handler.callbacks if type(one).__name__ != callback
-        ]
+    trainer.remove_callback(PrinterCallback)
     resume = any(scratch.glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=resume)
 
 
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-    """Return one batch: the windows of all its texts side by side, and which text each is of.
-
-    Lengths are rounded up, for every new shape costs time and memory to prepare.
-    """
-    windows = [part for row in rows for part in np.split(row["ids"], np.cumsum(row["parts"])[:-1])]
-    lengths = np.array([len(window) for window in windows])
-    inside = np.arange(-(-int(lengths.max()) // BUCKET) * BUCKET) < lengths[:, None]
-    ids = np.zeros(inside.shape, np.int64)
-    ids[inside] = np.concatenate(windows)
+    """Return one batch: the windows of all its texts side by side, and which text each is of."""
+    ids, mask = filled([part for row in rows for part in np.split(row["ids"], np.cumsum(row["parts"])[:-1])])
     counts = torch.tensor([len(row["parts"]) for row in rows])
     return {
         "input_ids": torch.from_numpy(ids),
-        "attention_mask": torch.from_numpy(inside.astype(np.int64)),
+        "attention_mask": torch.from_numpy(mask),
         "owner": torch.repeat_interleave(torch.arange(len(rows)), counts),
         "texts": counts,
         "truth": torch.from_numpy(np.stack([row["truth"] for row in rows]).astype(np.float32)),
@@ -142,7 +132,7 @@ def _arguments(settings: Mapping[str, Any], seed: int, scratch: Path, *, validat
 
 
 def _optimiser(network: Network, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
-    """Return AdamW; readouts start from nothing and learn faster than the encoder, biases and norms do not decay."""
+    """Return AdamW; readouts learn faster than the encoder, biases and norms do not decay."""
     rate = float(settings["learning_rate"])
     named = list(network.named_parameters())
     groups = []
