@@ -1,20 +1,27 @@
-"""Ourselves and the peers of the comparison: each takes a task and a seed, and returns its figures."""
+"""Ourselves and the peers of the comparison: each takes a task and a seed, and returns its figures by name.
+
+One training of a cascade gives three rows of the table: itself, both tiers on every row, and its encoder alone.
+"""
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from benchmarks.sets import METRICS, Task
+from models.families.routing import Routing
 from models.schema import Head, Schema
 from models.triage import TriageModel
 from pipeline.learning.evaluation import evaluate
 
 Figures = dict[str, float]
+System = Callable[[Task, int], dict[str, Figures]]
 Predict = Callable[[Sequence[str]], dict[str, np.ndarray]]
 MOST_TIMED = 2_000
 FULL_EPOCHS = 3
@@ -41,32 +48,55 @@ def judged(task: Task, predict: Predict) -> Figures:
     return figures | {"rows_per_cpu_s": len(some) / (time.process_time() - start)}
 
 
-def ours(family: str) -> Callable[[Task, int], Figures]:
+def ours(family: str) -> System:
     """Return what measures one of our families, calibrated on the calibration side."""
 
-    def measure(task: Task, seed: int) -> Figures:
-        settings = task.config.model_settings() | {"family": family, "checkpoints": ""}
-        held_out = task.data.take(task.sides.calibration)
-        learnt = task.data.take(task.sides.train)
-        model = TriageModel.fit(task.data.schema, *learnt, settings, seed, held_out=held_out)
-        model.calibrate(*held_out)
-        return judged(task, lambda texts: model.predict(texts).probabilities)
+    def measure(task: Task, seed: int) -> dict[str, Figures]:
+        model, trained = _trained(task, family, seed)
+        return {family: trained | judged(task, lambda texts: model.predict(texts).probabilities)}
 
     return measure
+
+
+def cascade(task: Task, seed: int) -> dict[str, Figures]:
+    """Return the figures of a cascade, of the same one where the encoder reads every row, and of its encoder alone."""
+    model, trained = _trained(task, "cascade", seed)
+    family = model.family
+    alone = replace(model, family=family.second, family_name="encoder", calibrations=dict(model.calibrations))
+    alone.calibrate(*task.data.take(task.sides.calibration))
+    every = replace(model, family=replace(family, routing=Routing.everything(model.schema)))
+    return {
+        name: trained | judged(task, lambda texts, one=one: one.predict(texts).probabilities)
+        for name, one in (("cascade", model), ("every", every), ("encoder", alone))
+    }
+
+
+def _trained(task: Task, family: str, seed: int) -> tuple[TriageModel, Figures]:
+    settings = task.config.model_settings() | {"family": family, "checkpoints": ""}
+    held_out, learnt = task.data.take(task.sides.calibration), task.data.take(task.sides.train)
+    start = time.perf_counter()
+    model = TriageModel.fit(task.data.schema, *learnt, settings, seed, held_out=held_out)
+    taken = time.perf_counter() - start
+    model.calibrate(*held_out)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return model, {"training_s": taken, "training_mib": peak}
 
 
 def per_head(fit: Callable[[list[str], np.ndarray, Head, int], Callable[[Sequence[str]], np.ndarray]]):  # noqa: ANN201
     """Return what measures a peer that has one model per head; `fit` returns what predicts a head's probabilities."""
 
-    def measure(task: Task, seed: int) -> Figures:
+    def measure(task: Task, seed: int) -> dict[str, Figures]:
         texts, models = task.data.texts, {}
+        start = time.perf_counter()
         for head in task.data.schema:
             target = task.data.targets[head.name]
             rows = task.learnt[target.known[task.learnt]]
             truth = target.truth[rows]
             labels = truth if head.kind == "multilabel" else truth[:, 0] if head.kind == "binary" else truth.argmax(1)
             models[head.name] = fit([texts[row] for row in rows.tolist()], labels.astype(int), head, seed)
-        return judged(task, lambda batch: {name: model(batch) for name, model in models.items()})
+        taken = time.perf_counter() - start
+        figures = judged(task, lambda batch: {name: model(batch) for name, model in models.items()})
+        return {fit.__name__: {"training_s": taken} | figures}
 
     return measure
 
@@ -187,8 +217,10 @@ def setfit(texts: list[str], labels: np.ndarray, head: Head, seed: int) -> Calla
     return lambda batch: _shaped(np.asarray(model.predict_proba(list(batch)), np.float32), head)
 
 
-SYSTEMS: dict[str, Callable[[Task, int], Figures]] = {
-    **{family: ours(family) for family in ("linear", "frozen", "encoder", "cascade")},
+SYSTEMS: dict[str, System] = {
+    "linear": ours("linear"),
+    "frozen": ours("frozen"),
+    "cascade": cascade,
     "tfidf": per_head(tfidf),
     "embeddings": per_head(embeddings),
     "fasttext": per_head(fasttext),
