@@ -57,6 +57,11 @@ def encode_all(schema: Schema, columns: Mapping[str, Sequence[Sequence[str] | No
     return {head.name: encode(head, columns.get(head.name) or [None] * rows) for head in schema}
 
 
+def rows_per_label(schema: Schema, targets: Targets) -> float:
+    """Return how many rows a label has on average in the head that has fewest."""
+    return min(float(targets[head.name].known.sum() / head.width) for head in schema)
+
+
 def balance(head: Head, target: Target, power: float) -> Floats:
     """Return the loss weight of every label of every row, shape (rows, width); rare labels weigh more.
 

@@ -64,14 +64,15 @@ class FineTune(Section):
     """How the encoder learns, alone or as the second tier of the cascade."""
 
     class_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    start: Literal["probe", "blank"] = "probe"
-    head_pace: Annotated[float, Field(gt=0)] = 5.0
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    start: Literal["auto", "probe", "blank"] = "auto"
+    head_pace: Annotated[float, Field(gt=0)] = 20.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    batch_size: Annotated[int, Field(ge=1)] = 32
-    epochs: Annotated[int, Field(ge=1)] = 5
-    patience: Annotated[int, Field(ge=1)] = 2
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    epochs: Annotated[int, Field(ge=1)] = 7
+    least_steps: Annotated[int, Field(ge=0)] = 500
+    patience: Annotated[int, Field(ge=1)] = 3
 
 
 class Cascade(Section):
@@ -85,9 +86,10 @@ class Cascade(Section):
 
 
 class HeadTuning(Section):
-    """What one head needs where sharing the encoder costs it."""
+    """What one head needs where sharing the encoder, or a setting that suits the others, costs it."""
 
     weight: Annotated[float, Field(gt=0)] = 1.0
+    class_weight: Annotated[float, Field(ge=0, le=1)] | None = None
     adapter: Annotated[int, Field(ge=0)] = 0
 
 
@@ -103,7 +105,7 @@ class Model(Section):
     linear: Linear = Linear()
     fine_tune: FineTune = FineTune()
     cascade: Cascade = Cascade()
-    heads: dict[str, HeadTuning] = {}
+    heads: dict[str, HeadTuning] = {"urgency": HeadTuning(class_weight=1.0)}
 
 
 class Evaluation(Section):

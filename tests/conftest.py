@@ -80,7 +80,8 @@ def quick(encoder: Path, family: str) -> dict[str, Any]:
         "max_tokens": 32,
         "checkpoints": "",
         "linear": {"epochs": 12},
-        "fine_tune": {"epochs": 12, "learning_rate": 5e-3, "head_pace": 4, "batch_size": 16, "patience": 12},
+        "fine_tune": {"epochs": 12, "least_steps": 0, "patience": 12, "learning_rate": 5e-3, "head_pace": 4}
+        | {"batch_size": 16, "start": "probe"},
     }
     return Config.model_validate({"model": model}).model_settings()
 

@@ -84,8 +84,8 @@ def space_of(family: str) -> Space:
         "model.linear.class_weight": lambda trial, name: trial.suggest_float(name, 0, 1),
     }
     tuned: Space = {
-        "model.fine_tune.learning_rate": lambda trial, name: trial.suggest_float(name, 3e-5, 5e-4, log=True),
-        "model.fine_tune.epochs": lambda trial, name: trial.suggest_int(name, 1, 6),
+        "model.fine_tune.learning_rate": lambda trial, name: trial.suggest_float(name, 2e-5, 2e-4, log=True),
+        "model.fine_tune.epochs": lambda trial, name: trial.suggest_int(name, 1, 10),
         "model.fine_tune.dropout": lambda trial, name: trial.suggest_float(name, 0, 0.2),
         "model.fine_tune.class_weight": lambda trial, name: trial.suggest_float(name, 0, 1),
     }

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from models.families.encoder import Encoder
 from models.families.encoder.family import _checkpoints
 from models.families.encoder.gate import exported_if_good, rows_to_judge
-from models.families.encoder.network import Network
+from models.families.encoder.network import Dropout, Network
 from models.families.encoder.network import conditional_to_logits as torch_logits
 from models.families.encoder.readout import Readout, conditional_to_logits, spans
 from models.families.encoder.runtime import TOKEN_BUDGET, OpenVino, Torch, batches, pool
@@ -138,6 +138,15 @@ def test_network_and_readout_say_the_same_adapters_too(pretrained: tuple[Any, To
     ours = network.to_readout()(pool(Torch(encoder), windows))
     np.testing.assert_allclose(said.detach().numpy(), ours, atol=1e-4)
     assert [span.stop - span.start for span in spans(SCHEMA)] == [2, 2, 1]
+
+
+def test_dropout_takes_away_the_share_it_says_and_keeps_the_mean() -> None:
+    torch.manual_seed(1)
+    dropped = Dropout(0.1).train()(torch.ones(999, 333))
+    assert float((dropped == 0).float().mean()) == pytest.approx(0.1, abs=0.005)
+    assert float(dropped.mean()) == pytest.approx(1, abs=0.005)
+    assert torch.equal(Dropout(0.1).eval()(dropped), dropped)
+    assert torch.equal(Dropout(0.0).train()(dropped), dropped)
 
 
 def test_what_a_row_does_not_carry_changes_nothing(pretrained: tuple[Any, Tokeniser]) -> None:

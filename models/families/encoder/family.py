@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ...attribution import Attribution
 from ...schema import Schema
-from ...targets import Targets
+from ...targets import Targets, rows_per_label
 from ...text import prepare_all, spell_all
 from ..forward import Forward, later
 from ..occlusion import occlude
@@ -29,6 +29,7 @@ from .weights import Weights
 
 Floats = NDArray[np.float32]
 CHUNK = 4_096  # texts tokenised and sorted by length together
+FEW = 30  # rows a label, below which fine-tuning starts from fitted readouts
 
 
 @dataclass
@@ -82,17 +83,17 @@ class Encoder:
         from .training import fine_tune
 
         torch.manual_seed(seed)
-        tuning = settings["fine_tune"] | {"heads": settings["heads"]}
+        tuning = _tuning(settings)
         encoder, tokeniser = load_pretrained(
             settings["encoder"], max_tokens=settings["max_tokens"], dropout=tuning["dropout"]
         )
         adapters = {name: own["adapter"] for name, own in settings["heads"].items() if own["adapter"]}
         learnt = (prepare(texts), targets)
         readout = Readout.blank(schema, int(encoder.config.hidden_size))
-        if tuning["start"] == "probe":
+        if tuning["start"] == "probe" or (tuning["start"] == "auto" and rows_per_label(schema, targets) < FEW):
             # First the readouts alone, then everything: what the encoder knows is kept (Kumar et al. 2022).
             vectors = pool(Torch(encoder, bf16=True), tokeniser.windows(learnt[0]))
-            readout = fit_readout(vectors, targets, schema, tuning["class_weight"])
+            readout = fit_readout(vectors, targets, schema, tuning)
         progress(0.05)
         network = Network(encoder, readout, adapters)
         validated = (prepare(held_out[0]), held_out[1]) if held_out else None
@@ -212,9 +213,13 @@ class Frozen(Encoder):
         for start in range(0, len(prepared), CHUNK):
             vectors.append(family.embed(prepared[start : start + CHUNK]))
             progress(0.8 * min(start + CHUNK, len(prepared)) / len(prepared))
-        family.readout = fit_readout(np.vstack(vectors), targets, schema, settings["fine_tune"]["class_weight"])
+        family.readout = fit_readout(np.vstack(vectors), targets, schema, _tuning(settings))
         progress(1.0)
         return family
+
+
+def _tuning(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {**settings["fine_tune"], "heads": settings["heads"]}
 
 
 def prepare(texts: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,24 @@ Floats = NDArray[np.float32]
 STRENGTH = 10.0  # inverse strength of the L2 penalty on vectors of length 1
 
 
-def fit_readout(vectors: Floats, targets: Targets, schema: Schema, class_weight: float) -> Readout:
-    """Return the readouts that fit `vectors`, shape (rows, size)."""
+def fit_readout(vectors: Floats, targets: Targets, schema: Schema, tuning: Mapping[str, Any]) -> Readout:
+    """Return the readouts that fit `vectors`, shape (rows, size), by the class weights of `tuning`."""
     scale = float(np.linalg.norm(vectors, axis=1).mean()) or 1.0
     weights, biases = [], []
     for head in schema:
         target = targets[head.name]
         weight, bias = _fit(
-            head, vectors[target.known] / scale, target.take(np.flatnonzero(target.known)), class_weight
+            head, vectors[target.known] / scale, target.take(np.flatnonzero(target.known)), class_weight(head, tuning)
         )
         weights.append(weight / scale)
         biases.append(bias)
     return Readout(schema, np.vstack(weights).astype(np.float32), np.concatenate(biases).astype(np.float32))
+
+
+def class_weight(head: Head, tuning: Mapping[str, Any]) -> float:
+    """Return how far the labels of `head` are balanced: as it asks for itself, else as all heads are."""
+    own = tuning["heads"].get(head.name, {}).get("class_weight")
+    return float(tuning["class_weight"] if own is None else own)
 
 
 def _fit(head: Head, vectors: Floats, target: Target, power: float) -> tuple[Floats, Floats]:

@@ -127,13 +127,13 @@ def batches(windows: list[list[int]]) -> Iterator[tuple[I64, I64, I64]]:
         start = stop
 
 
-def filled(windows: Sequence[Sequence[int] | I64]) -> tuple[I64, I64]:
-    """Return token ids and mask of one batch, filled up to the longest window, rounded up to a multiple of `BUCKET`.
+def filled(windows: Sequence[Sequence[int] | I64], multiple: int = BUCKET) -> tuple[I64, I64]:
+    """Return token ids and mask of one batch, filled up to the longest window, rounded up to a `multiple`.
 
-    Every new shape costs time and memory to prepare.
+    OpenVINO takes time and memory to prepare for every new shape.
     """
     lengths = np.array([len(window) for window in windows], np.int64)
-    inside = np.arange(-(-int(lengths.max()) // BUCKET) * BUCKET) < lengths[:, None]
+    inside = np.arange(-(-int(lengths.max()) // multiple) * multiple) < lengths[:, None]
     ids = np.zeros(inside.shape, np.int64)
     ids[inside] = np.concatenate(windows)
     return ids, inside.astype(np.int64)

@@ -32,6 +32,8 @@ def load_pretrained(name: str, *, max_tokens: int, dropout: float) -> tuple[Any,
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
 
+    from .network import Dropout
+
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     place = str(packaged()) if name == PACKAGED else name
@@ -52,9 +54,10 @@ def load_pretrained(name: str, *, max_tokens: int, dropout: float) -> tuple[Any,
         raise ValueError(f"model.encoder {name!r} has no fast tokeniser (tokenizer.json); give one that has")
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # trained for another task and not used: texts are the mean of their tokens
-    for module in encoder.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = dropout
+    for module in list(encoder.modules()):
+        for own, child in module.named_children():
+            if isinstance(child, torch.nn.Dropout):
+                setattr(module, own, Dropout(dropout))
     return encoder, Tokeniser(tokenizer.backend_tokenizer, min(max_tokens, _positions(encoder, max_tokens)))
 
 

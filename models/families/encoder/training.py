@@ -16,6 +16,7 @@ from ...calibration import log_loss
 from ...schema import Schema
 from ...targets import Targets, balance
 from .network import Network
+from .probe import class_weight
 from .runtime import filled, has_bf16
 from .tokens import Tokeniser
 
@@ -38,7 +39,9 @@ def fine_tune(
 
     train = dataset(tokeniser, *learnt, schema, settings)
     validation = dataset(tokeniser, *held_out, schema, settings) if held_out else None
-    arguments = _arguments(settings, seed, scratch, validate=validation is not None)
+    epochs = _epochs(settings, len(train))
+    arguments = _arguments(settings, epochs, seed, scratch, validate=validation is not None)
+    patience = int(settings["patience"]) * epochs // int(settings["epochs"])
     trainer = Trainer(
         model=network,
         args=arguments,
@@ -47,7 +50,7 @@ def fine_tune(
         eval_dataset=validation,
         compute_metrics=compute_metrics if held_out else None,
         optimizers=(_optimiser(network, settings), None),
-        callbacks=[_Told(progress), *([EarlyStoppingCallback(int(settings["patience"]))] if held_out else [])],
+        callbacks=[_Told(progress), *([EarlyStoppingCallback(patience)] if held_out else [])],
     )
     trainer.remove_callback(PrinterCallback)
     resume = any(scratch.glob("checkpoint-*"))
@@ -56,7 +59,8 @@ def fine_tune(
 
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
     """Return one batch: the windows of all its texts side by side, and which text each is of."""
-    ids, mask = filled([part for row in rows for part in np.split(row["ids"], np.cumsum(row["parts"])[:-1])])
+    windows = [window for row in rows for window in np.split(row["ids"], np.cumsum(row["parts"])[:-1])]
+    ids, mask = filled(windows, multiple=1)
     counts = torch.tensor([len(row["parts"]) for row in rows])
     return {
         "input_ids": torch.from_numpy(ids),
@@ -73,14 +77,14 @@ def loss_weights(schema: Schema, targets: Targets, settings: Mapping[str, Any]) 
 
     A head that few rows carry is raised as much as it is rare, so that all heads learn at one pace.
     """
-    own: Mapping[str, Any] = settings.get("heads", {})
     parts = []
     for head in schema:
         target = targets[head.name]
         pace = 1.0 if head.exclusive else 1 / np.sqrt(head.width)
         share = max(float(target.known.mean()), 1e-3)
-        weight = float(own.get(head.name, {}).get("weight", 1.0))
-        parts.append(balance(head, target, float(settings["class_weight"])) * np.float32(weight * pace / share))
+        weight = float(settings["heads"].get(head.name, {}).get("weight", 1.0))
+        balanced = balance(head, target, class_weight(head, settings))
+        parts.append(balanced * np.float32(weight * pace / share))
     return np.hstack(parts).astype(np.float32)
 
 
@@ -103,11 +107,19 @@ def dataset(
     return Dataset.from_dict(columns).with_format("numpy")
 
 
-def _arguments(settings: Mapping[str, Any], seed: int, scratch: Path, *, validate: bool) -> TrainingArguments:
+def _epochs(settings: Mapping[str, Any], rows: int) -> int:
+    """Return the number of epochs: the one that is set, or more where few rows would leave too few steps."""
+    steps = -(-rows // int(settings["batch_size"]))
+    return max(int(settings["epochs"]), -(-int(settings["least_steps"]) // steps))
+
+
+def _arguments(
+    settings: Mapping[str, Any], epochs: int, seed: int, scratch: Path, *, validate: bool
+) -> TrainingArguments:
     when = "epoch" if validate else "no"
     return TrainingArguments(
         output_dir=str(scratch),
-        num_train_epochs=float(settings["epochs"]),
+        num_train_epochs=epochs,
         per_device_train_batch_size=int(settings["batch_size"]),
         per_device_eval_batch_size=64,
         lr_scheduler_type="linear",
