@@ -76,41 +76,52 @@ class Tokens:
 class Features:
     """The n-grams of a batch, factored: texts x words and words x buckets, texts x buckets for word pairs.
 
-    The full matrix of counts is ``in_text @ of_word + pairs``; it is never needed to predict.
+    The full matrix of counts is ``in_text @ of_word() + pairs``; it is never needed to predict.
 
     Attributes
     ----------
     in_text
         Counts, shape (texts, different words).
-    of_word
-        Counts, shape (different words, buckets): the word itself and its character n-grams.
     pairs
         Counts, shape (texts, buckets): neighbouring words, up to `Hashing.word_max` together.
     pair_buckets, pair_starts
         For each length of a run of words: the bucket of every run, and the token that it starts with.
     word
         Which different word each token is.
-    is_word
-        Whether a different word is one, and no symbol, shape (different words,).
-    own_bucket
-        The bucket of each different word as a whole, shape (different words,).
+    different
+        The hash of each different word, ascending.
+    first
+        A token that is that word.
     tokens
         The tokens themselves.
     """
 
     in_text: csr_array
-    of_word: csr_array
     pairs: csr_array
     pair_buckets: dict[int, I64]
     pair_starts: dict[int, I64]
     word: I64
-    is_word: NDArray[np.bool_]
-    own_bucket: I64
+    different: U64
+    first: I64
     tokens: Tokens
+    hashing: Hashing
 
     def counts(self) -> csr_array:
         """Return the counts of all features, shape (texts, buckets)."""
-        return csr_array(self.in_text @ self.of_word + self.pairs)
+        return csr_array(self.in_text @ self.of_word() + self.pairs)
+
+    def of_word(self, chosen: I64 | slice = slice(None)) -> csr_array:
+        """Return counts, shape (chosen different words, buckets): the word itself and its character n-grams."""
+        return _word_features(self.tokens, self.first[chosen], self.different[chosen], self.hashing)
+
+    def is_word(self, chosen: I64 | slice = slice(None)) -> NDArray[np.bool_]:
+        """Return whether each of the chosen different words is one, and no symbol."""
+        return np.asarray(_ALPHABET.classes(self.tokens.codes[self.tokens.start[self.first[chosen]]]) == WORD)
+
+    @property
+    def own_bucket(self) -> I64:
+        """The bucket of each different word as a whole, shape (different words,)."""
+        return _bucket(self.different, 0, self.hashing)
 
 
 class _Alphabet:
@@ -167,13 +178,11 @@ def extract(texts: Sequence[str], hashing: Hashing) -> Features:
     tokens = tokenise(texts)
     different, first, word = np.unique(tokens.hash, return_index=True, return_inverse=True)
     in_text = _counts(tokens.text, word, (tokens.texts, len(different)))
-    of_word = _word_features(tokens, first, different, hashing)
     buckets, starts = _runs(tokens, hashing)
     rows = np.concatenate([tokens.text[:0], *(tokens.text[start] for start in starts.values())])
     columns = np.concatenate([tokens.text[:0], *buckets.values()])
     pairs = _counts(rows, columns, (tokens.texts, hashing.buckets))
-    is_word = _ALPHABET.classes(tokens.codes[tokens.start[first]]) == WORD
-    return Features(in_text, of_word, pairs, buckets, starts, word, is_word, _bucket(different, 0, hashing), tokens)
+    return Features(in_text, pairs, buckets, starts, word, different, first, tokens, hashing)
 
 
 def token_strings(tokens: Tokens, chosen: I64 | slice = slice(None)) -> list[str]:

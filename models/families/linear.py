@@ -23,8 +23,10 @@ from ..schema import Schema
 from ..targets import Targets, balance
 from ..text import prepare_all
 from .forward import Forward
+from .word_cache import WordCache
 
 Floats = NDArray[np.float32]
+I64 = NDArray[np.int64]
 HASHING = Hashing(bits=20, char_min=3, char_max=5, word_max=2)
 MIN_TEXTS = 2  # a feature of one text alone teaches nothing that carries over, and doubles the size
 COMMON = (np.log(1 / 0.02) + 1) ** 2  # squared inverse document frequency of a word that 2% of the texts hold
@@ -55,6 +57,7 @@ class Linear:
     squares: Floats
     bias: Floats
     report: dict[str, Any] = field(default_factory=dict)
+    _known: WordCache = field(default_factory=WordCache, repr=False, compare=False)
 
     @classmethod
     def fit(
@@ -93,11 +96,28 @@ class Linear:
         wordless = np.empty(len(texts), bool)
         for start in range(0, len(texts), CHUNK):
             features = extract(prepare_all(texts[start : start + CHUNK]), self.hashing)
-            rows, runs = self._rows(features.of_word), self._rows(features.pairs)
-            evidence = features.in_text @ (rows @ self.weights) + runs @ self.weights
-            logits[start : start + CHUNK] = evidence / self._lengths(features, rows, runs)[:, None] + self.bias
-            wordless[start : start + CHUNK] = self._wordless(features)
+            evidence, lengths, words = self._read(features)
+            logits[start : start + CHUNK] = evidence / lengths[:, None] + self.bias
+            wordless[start : start + CHUNK] = words == 0
         return Forward(logits, wordless, np.ones(len(texts), np.int32))
+
+    def _read(self, features: Features) -> tuple[Floats, Floats, Floats]:
+        """Return each text's evidence for every label, its length as a vector, and its number of known words.
+
+        Known is a word, and no symbol, with a part that was seen in training.
+        """
+        of_texts = features.in_text @ self._known.look_up(features, self._read_words)
+        runs = self._rows(features.pairs)
+        width = len(self.bias)
+        lengths = np.sqrt(np.maximum(of_texts[:, width] + runs @ self.squares, 1e-9))
+        return of_texts[:, :width] + runs @ self.weights, lengths, of_texts[:, width + 1]
+
+    def _read_words(self, features: Features, words: I64) -> Floats:
+        """Return, of some different words, what each adds: evidence, squared length, and 1 where it is a known word."""
+        counts = self._rows(features.of_word(words))
+        seen = np.add.reduceat(np.append(counts.indices < len(self.weights) - 1, 0), counts.indptr[:-1]) > 0
+        known = (seen & features.is_word(words)).astype(np.float32)
+        return np.column_stack([counts @ self.weights, counts @ self.squares, known])
 
     def attribute(self, texts: Sequence[str], directions: Floats) -> Attribution:
         """Return what each word of `texts` adds along every row of `directions`.
@@ -107,11 +127,10 @@ class Linear:
         """
         features = extract(prepare_all(texts), self.hashing)
         tokens, along = features.tokens, self.weights @ directions.T
-        rows = self._rows(features.of_word)
-        values = (rows @ along)[features.word]
+        values = (self._rows(features.of_word()) @ along)[features.word]
         for size, buckets in features.pair_buckets.items():
             _share_runs(features, size, along[self.row_of[buckets]], values)
-        values /= self._lengths(features, rows, self._rows(features.pairs))[tokens.text][:, None]
+        values /= self._read(features)[1][tokens.text][:, None]
         different = len(features.own_bucket)
         entry, place = np.unique(tokens.text * max(different, 1) + features.word, return_inverse=True)
         ones = np.ones(len(place), np.float32)
@@ -147,21 +166,10 @@ class Linear:
         row_of[arrays["buckets"]] = np.arange(len(arrays["buckets"]))
         return cls(hashing, row_of, arrays["weights"], arrays["squares"], arrays["bias"])
 
-    def _wordless(self, features: Features) -> NDArray[np.bool_]:
-        """Return which texts hold no word (symbols are none) with a part that was seen in training."""
-        known = self.row_of[features.of_word.indices] < len(self.weights) - 1
-        parts = np.add.reduceat(np.append(known, 0), features.of_word.indptr[:-1])
-        return np.asarray(features.in_text @ ((parts > 0) & features.is_word).astype(np.float32) == 0)
-
     def _rows(self, counts: csr_array) -> csr_array:
         """Return `counts` of buckets as counts of rows of `weights`."""
         rows = self.row_of[counts.indices]
         return csr_array((counts.data, rows, counts.indptr), (counts.shape[0], len(self.weights)))
-
-    def _lengths(self, features: Features, rows: csr_array, runs: csr_array) -> Floats:
-        """Return the length of each text as a vector, from the rows of its words and of its runs of words."""
-        squares = features.in_text @ (rows @ self.squares) + runs @ self.squares
-        return np.asarray(np.sqrt(np.maximum(squares, 1e-9)))
 
 
 def _count(texts: Sequence[str]) -> csr_array:

@@ -153,7 +153,7 @@ def test_the_factors_name_each_word(texts: list[str]) -> None:
     features = extract(texts, Hashing())
     for string, word in zip(token_strings(features.tokens), features.word.tolist(), strict=True):
         assert features.own_bucket[word] == bucket(hashed([ord(c) for c in string]), 0, 18)
-        assert features.is_word[word] == (classes(string)[0] == "word")
+        assert features.is_word()[word] == (classes(string)[0] == "word")
     assert np.array_equal(features.in_text.sum(1), [len(tokens_of(text)) for text in texts])
 
 

@@ -50,6 +50,21 @@ def test_the_seed_alone_decides() -> None:
     assert first.weights.tobytes() != other.weights.tobytes()
 
 
+def test_words_met_before_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit the same on the first reading, on a later one, in another order, and where words are let go again."""
+    texts, columns = small()
+    family = fit(columns, texts)
+    fresh = [*small(50, seed=5)[0], "", "something never met", "late late :-("]
+    first, again = family.forward(fresh), family.forward(fresh)
+    assert again.logits.tobytes() == first.logits.tobytes()
+    assert again.wordless.tolist() == first.wordless.tolist()
+    monkeypatch.setattr("models.families.word_cache.MOST_WORDS", 5)
+    for row in (51, 3, 0, 50, 52, 51):
+        alone = family.forward([fresh[row]])
+        assert alone.logits.tobytes() == first.logits[[row]].tobytes()
+        assert alone.wordless[0] == first.wordless[row]
+
+
 def test_a_head_learns_where_three_rows_in_ten_carry_it() -> None:
     texts, columns = small(400)
     columns["leaves"] = [cell if row % 10 < 3 else None for row, cell in enumerate(columns["leaves"])]
