@@ -51,8 +51,8 @@ _STRETCHED = re.compile(r"([^\W\d_])\1{3,}")
 
 _ASCII_RUNS = tuple(4 * letter for letter in "abcdefghijklmnopqrstuvwxyz")
 
-# Nothing personal is written without one of these; a text without them costs one scan.
-_WORTH_A_LOOK = re.compile(r"[\d@:=]|(?i:www)\.")
+# Nothing personal is written without one of these; a text without them costs one scan. A handle is no address.
+_WORTH_A_LOOK = re.compile(r"[\d:=]|(?<=\S)@|(?i:www)\.")
 _WORTH_A_LOOK_WIDE = re.compile(
     rf"[\d@:={_INVISIBLE}{_MARKS}\u00b2\u00b3\u00b9\u2070-\u209c\u2460-\u24ff\u2776-\u2793\ufe50-\ufe6b\uff00-\uffef]"
     r"|(?i:www)\."

@@ -16,7 +16,7 @@ import numpy as np
 from .runtime import Exported
 from .tokens import Tokeniser
 
-CALIBRATION_TEXTS = 300
+CALIBRATION_TEXTS = 1_000
 
 
 def export(encoder: Any, tokeniser: Tokeniser, texts: Sequence[str], precision: str) -> Exported:
@@ -25,7 +25,7 @@ def export(encoder: Any, tokeniser: Tokeniser, texts: Sequence[str], precision: 
     Parameters
     ----------
     texts
-        Prepared texts of training; up to 300 of them set the ranges of the 8-bit numbers (static quantisation).
+        Prepared texts of training; up to 1,000 of them set the ranges of the 8-bit numbers (static quantisation).
     precision
         ``int8`` or ``float32``.
     """

@@ -15,7 +15,7 @@ from .runtime import Exported, OpenVino, Torch, has_openvino
 if TYPE_CHECKING:
     from .family import Encoder
 
-MOST_ROWS = 2_000
+MOST_ROWS = 4_000
 
 
 def exported_if_good(

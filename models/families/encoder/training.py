@@ -60,7 +60,7 @@ def fine_tune(
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
     """Return one batch: the windows of all its texts side by side, and which text each is of."""
     windows = [window for row in rows for window in np.split(row["ids"], np.cumsum(row["parts"])[:-1])]
-    ids, mask = filled(windows, multiple=1)
+    ids, mask = filled(windows, multiple=4)
     counts = torch.tensor([len(row["parts"]) for row in rows])
     return {
         "input_ids": torch.from_numpy(ids),
