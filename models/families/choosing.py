@@ -18,7 +18,6 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 RESAMPLES = 100
-SURE = 1.645  # standard errors: 95% on one side
 
 
 def choose(
@@ -35,8 +34,8 @@ def choose(
         ``max_loss``: points of macro-F1 that any head may lose if the second tier does not read every row, ``against``
         both tiers averaged or the encoder alone. The average precision and the precision among the first tenth of
         yes-or-no labels may lose as much, against the first tier too.
-        A loss counts as far as the rows can show it, with 95% confidence by bootstrap: of a few hundred rows, one label
-        that flips is a point. ``least``: no smaller share is chosen.
+        Losses are means over bootstrap resamples, made to fall with the share: of a few hundred rows, one label that
+        flips is a point. ``least``: no smaller share is chosen.
         ``candidates``: the share of rows, highest priority first, that always goes on. ``share``: where it is given,
         the share that goes on, whatever it loses; 1 is the most exact.
     """
@@ -50,21 +49,32 @@ def choose(
         from_priority = np.inf  # nothing in the texts sets some rows above the others
     compare = _Comparison(schema, settled, mixed if settings["against"] == "both" else alone, targets)
     given = settings["share"]
-    curve, chosen = [], None
+    rules, found, losses = [], [], []
     for share in sorted({*SHARES, *([float(given)] if given is not None else [])}):
         threshold = float(np.quantile(doubt, 1 - share)) if share else 2.0
         goes = (doubt >= threshold) | (priorities >= from_priority)
-        rule = Routing(schema, doubts, threshold, from_priority, rank_settings, round(float(goes.mean()), 4))
-        loss, error, found = compare(np.where(goes[:, None], mixed, settled))
-        curve.append({"share": rule.share, "loss": loss, "loss_error": error, **found})
-        enough = (
-            share == given
-            if given is not None
-            else share >= settings["least"] and loss - SURE * error <= settings["max_loss"]
-        )
-        if chosen is None and enough:
-            chosen = rule
-    return chosen or Routing.everything(schema), curve
+        share_found = round(float(goes.mean()), 4)
+        rules.append((share, Routing(schema, doubts, threshold, from_priority, rank_settings, share_found)))
+        values, lost = compare(np.where(goes[:, None], mixed, settled))
+        found.append(values)
+        losses.append(lost)
+    worst = _smoothed(np.array(losses)).max(1, initial=0.0)
+    curve = [
+        {"share": rule.share, "loss": round(float(loss), 3), **values}
+        for (_, rule), loss, values in zip(rules, worst, found, strict=True)
+    ]
+    for (share, rule), loss in zip(rules, worst, strict=True):
+        if share == given or (given is None and share >= settings["least"] and loss <= settings["max_loss"]):
+            return rule, curve
+    return Routing.everything(schema), curve
+
+
+def _smoothed(losses: Doubles) -> Doubles:
+    """Return losses, shape (shares, measures), that never rise with the share: what rises is noise."""
+    from sklearn.isotonic import isotonic_regression
+
+    columns = [isotonic_regression(column, increasing=False) for column in losses.T]
+    return np.column_stack(columns) if columns else np.zeros((len(losses), 0))
 
 
 class _Comparison:
@@ -76,18 +86,13 @@ class _Comparison:
         self._draws = [np.arange(rows), *(random.integers(0, rows, rows) for _ in range(RESAMPLES))]
         first, second = self._measured(settled), self._measured(reference)
         # How well rows are ranked is held against the first tier's as well: a mixture must not rank worse than either.
-        self._best = {name: np.maximum(first[name], at) if "." in name else at for name, at in second.items()}
+        self._best = {name: first[name] if _above(first, second, name) else at for name, at in second.items()}
 
-    def __call__(self, logits: Floats) -> tuple[float, float, dict[str, float]]:
-        """Return the largest loss of any measure in points, its standard error, and every measure."""
+    def __call__(self, logits: Floats) -> tuple[dict[str, float], list[float]]:
+        """Return every measure, and its loss in points: the mean over the resamples, where one row decides little."""
         found = self._measured(logits)
-        lost = {name: 100 * (self._best[name] - at) for name, at in found.items()}
-        errors = {name: float(values[1:].std()) for name, values in lost.items()}
-        worst = max(lost, key=lambda name: float(lost[name][0]) - SURE * errors[name], default=None)
-        measures = {name: round(float(values[0]), 4) for name, values in found.items()}
-        if worst is None:
-            return 0.0, 0.0, measures
-        return round(float(lost[worst][0]), 3), round(errors[worst], 3), measures
+        lost = [float(100 * (self._best[name] - at)[1:].mean()) for name, at in found.items()]
+        return {name: round(float(values[0]), 4) for name, values in found.items()}, lost
 
     def _measured(self, logits: Floats) -> dict[str, Doubles]:
         """Return each measure on the rows themselves and on every resample, shape (1 + resamples,)."""
@@ -95,7 +100,12 @@ class _Comparison:
         for draw in self._draws:
             taken = {name: Target(item.known[draw], item.truth[draw]) for name, item in self._targets.items()}
             per_draw.append(measured(self._schema, logits[draw], taken))
-        return {name: np.array([one.get(name, np.nan) for one in per_draw]) for name in per_draw[0]}
+        names = set.intersection(*(set(one) for one in per_draw))
+        return {name: np.array([one[name] for one in per_draw]) for name in per_draw[0] if name in names}
+
+
+def _above(first: Mapping[str, Doubles], second: Mapping[str, Doubles], name: str) -> bool:
+    return "." in name and bool(first[name][1:].mean() > second[name][1:].mean())
 
 
 def measured(schema: Schema, logits: Floats, targets: Targets) -> dict[str, float]:
