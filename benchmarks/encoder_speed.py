@@ -16,10 +16,10 @@ import numpy as np
 
 from benchmarks.machine import record
 from models.families.encoder.export import export
-from models.families.encoder.family import prepare
 from models.families.encoder.readout import Readout
-from models.families.encoder.runtime import OpenVino, Torch, cores, pool
+from models.families.encoder.runtime import OpenVino, Torch, cores, import_openvino, pool
 from models.families.encoder.sources import load_pretrained, packaged
+from models.text import prepare_all
 from pipeline.config import load, resolve
 from pipeline.learning.dataset import load_dataset
 
@@ -42,8 +42,9 @@ def best(run: Callable[[], object]) -> float:
 def ceiling() -> float:
     """Return the 8-bit operations per second of a chain of matrix products."""
     import nncf
-    import openvino
     import torch
+
+    openvino = import_openvino()
 
     chain = torch.nn.Sequential(*(torch.nn.Linear(WIDTH, WIDTH) for _ in range(LAYERS))).eval()
     inputs = np.random.default_rng(1).normal(size=(BATCH, WIDTH)).astype(np.float32)
@@ -72,7 +73,7 @@ def main() -> None:
     schema = config.schema_()
     airline = resolve("../shared/data/airline.parquet")
     data = load_dataset(load("configs/airline.yaml") if airline.exists() else config)
-    texts = prepare(data.texts[:ROWS])
+    texts = prepare_all(data.texts[:ROWS])
     encoder, tokeniser = load_pretrained("minilm", max_tokens=128, dropout=0.0)
     readout = Readout.blank(schema, 384)
     tokens = float(np.mean([len(ids) for ids in tokeniser.windows(texts).ids]))

@@ -23,7 +23,6 @@ from pipeline.learning.evaluation import evaluate
 Figures = dict[str, float]
 System = Callable[[Task, int], dict[str, Figures]]
 Predict = Callable[[Sequence[str]], dict[str, np.ndarray]]
-MOST_TIMED = 2_000
 FULL_EPOCHS = 3
 
 
@@ -40,12 +39,12 @@ def figures_of(task: Task, schema: Schema, likely: dict[str, np.ndarray]) -> Fig
 
 
 def judged(task: Task, predict: Predict) -> Figures:
-    """Return the figures of `predict` on the test side, and its rows per CPU-second."""
-    figures = figures_of(task, task.data.schema, predict(task.test_texts))
-    some = task.test_texts[:MOST_TIMED]
+    """Return the figures of `predict` on the test side, and its rows per CPU-second there: texts it never met."""
+    predict(["to load what is loaded once"])
     start = time.process_time()
-    predict(some)
-    return figures | {"rows_per_cpu_s": len(some) / (time.process_time() - start)}
+    likely = predict(task.test_texts)
+    taken = time.process_time() - start
+    return figures_of(task, task.data.schema, likely) | {"rows_per_cpu_s": len(task.test_texts) / taken}
 
 
 def ours(family: str) -> System:

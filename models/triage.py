@@ -19,6 +19,7 @@ from .calibration import Calibration
 from .families import FAMILIES, Family
 from .schema import Schema
 from .targets import Targets
+from .text import prepare_all
 
 FORMAT = 1
 Floats = NDArray[np.float32]
@@ -90,18 +91,23 @@ class TriageModel:
         if name not in FAMILIES:
             raise ValueError(f"model.family must be one of {', '.join(FAMILIES)}; got {name!r}")
         _check_learnable(schema, targets)
-        family = FAMILIES[name].fit(texts, targets, schema, settings, seed, progress, held_out)
+        judged = (prepare_all(held_out[0]), held_out[1]) if held_out else None
+        family = FAMILIES[name].fit(prepare_all(texts), targets, schema, settings, seed, progress, judged)
         return cls(schema, family, name, {head.name: Calibration.identity(head) for head in schema})
 
     def calibrate(self, texts: Sequence[str], targets: Targets) -> None:
         """Fit the calibration of every head on rows that were not trained on."""
-        logits = self.family.forward(texts).logits
+        logits = self.logits(texts)
         for head, part in zip(self.schema, calibration.of_heads(self.schema, logits), strict=True):
             self.calibrations[head.name] = calibration.fit(head, part, targets[head.name])
 
+    def logits(self, texts: Sequence[str]) -> Floats:
+        """Return the logits of raw `texts` before calibration, shape (texts, sum of widths)."""
+        return self.family.forward(prepare_all(texts)).logits
+
     def predict(self, texts: Sequence[str]) -> Predictions:
         """Return the calibrated predictions for raw `texts`; all heads in one pass."""
-        read = self.family.forward(texts)
+        read = self.family.forward(prepare_all(texts))
         parts = zip(self.schema, calibration.of_heads(self.schema, read.logits), strict=True)
         likely = {head.name: self.calibrations[head.name](head, part) for head, part in parts}
         return Predictions(likely, read.wordless, read.windows)
@@ -112,7 +118,7 @@ class TriageModel:
         `directions` has the shape (count, sum of widths), in the order of the schema's heads.
         """
         slope = np.concatenate([self.calibrations[head.name].slope for head in self.schema])
-        return self.family.attribute(texts, (directions * slope).astype(np.float32))
+        return self.family.attribute(prepare_all(texts), (directions * slope).astype(np.float32))
 
     def save(self, folder: Path, card: str = "") -> None:
         """Write the model into a new `folder` and set `version` to the digest of its content.

@@ -195,6 +195,8 @@ def _log_model(config: Config, folder: Path, example: Mapping[str, Any]) -> str:
     model = TriageModel.load(folder)
     columns = {name: [value] for name, value in example.items()}
     scored = score(model, columns, Ranking.from_settings(model.ranking), datetime.now(UTC))
+    runs_torch = model.family.report.get("encoder", model.family.report).get("precision") == "torch"
+    required = (*REQUIREMENTS, *(("torch", "transformers") if runs_torch else ()))
     with self_contained() as package:
         info = mlflow.pyfunc.log_model(
             name="model",
@@ -203,7 +205,7 @@ def _log_model(config: Config, folder: Path, example: Mapping[str, Any]) -> str:
             code_paths=[str(package)],
             signature=_signature(example, scored.schema),
             input_example=pd.DataFrame(columns),
-            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS],
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in required],
             registered_model_name=config.tracking.model_name,
         )
     return str(info.registered_model_version)

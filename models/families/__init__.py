@@ -21,7 +21,7 @@ Progress = Callable[..., None]  # the share done, 0..1; and the loss on held-out
 
 
 class Family(Protocol):
-    """What every family can do; texts are raw, each family prepares them by `models.text` alone.
+    """What every family can do; all its texts were prepared by `models.text.prepare_all`.
 
     `report` holds what was found and chosen while fitting, as plain data.
     """
@@ -47,7 +47,7 @@ class Family(Protocol):
         ...  # fmt: skip
 
     def forward(self, texts: Sequence[str]) -> Forward:
-        """Return the logits of raw `texts`, and how far each could be read."""
+        """Return the logits of `texts`, and how far each could be read."""
         ...
 
     def attribute(self, texts: Sequence[str], directions: NDArray[np.float32]) -> Attribution:

@@ -83,7 +83,7 @@ class Cascade:
         return cls(first, second, stacking, routing, report)
 
     def forward(self, texts: Sequence[str]) -> Forward:
-        """Return the logits of raw `texts`, and how far each could be read by the tiers that read it."""
+        """Return the logits of `texts`, and how far each could be read by the tiers that read it."""
         one, wordless, windows = self.first.forward(texts)
         logits = self.stacking.of_first(one)
         routed = np.flatnonzero(self.routing(logits) | wordless)
@@ -107,8 +107,8 @@ class Cascade:
         mixed = self.second.attribute_by(self._both, parts[1], directions)
         return joined([(settled, rows[0]), (mixed, rows[1])])
 
-    def _both(self, prepared: Sequence[str]) -> Floats:
-        return self.stacking.of_both(self.first.forward(prepared).logits, self.second.logits(prepared))
+    def _both(self, texts: Sequence[str]) -> Floats:
+        return self.stacking.of_both(self.first.forward(texts).logits, self.second.logits(texts))
 
     def save(self, folder: Path) -> None:
         """Write both tiers into `folder`, and ``cascade.json`` beside them."""

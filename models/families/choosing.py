@@ -51,7 +51,7 @@ def choose(
     given = settings["share"]
     rules, found, losses = [], [], []
     for share in sorted({*SHARES, *([float(given)] if given is not None else [])}):
-        threshold = float(np.quantile(doubt, 1 - share)) if share else 2.0
+        threshold = 2.0 if share == 0 else -1.0 if share == 1 else float(np.quantile(doubt, 1 - share))
         goes = (doubt >= threshold) | (priorities >= from_priority)
         share_found = round(float(goes.mean()), 4)
         rules.append((share, Routing(schema, doubts, threshold, from_priority, rank_settings, share_found)))

@@ -21,7 +21,6 @@ from ..attribution import Attribution
 from ..features import Features, Hashing, extract, token_strings
 from ..schema import Schema
 from ..targets import Targets, balance
-from ..text import prepare_all
 from .forward import Forward
 from .word_cache import WordCache
 
@@ -91,11 +90,11 @@ class Linear:
         )
 
     def forward(self, texts: Sequence[str]) -> Forward:
-        """Return the logits of raw `texts`, and which are wordless; however long, a text is read as a whole."""
+        """Return the logits of `texts`, and which are wordless; however long, a text is read as a whole."""
         logits = np.empty((len(texts), len(self.bias)), np.float32)
         wordless = np.empty(len(texts), bool)
         for start in range(0, len(texts), CHUNK):
-            features = extract(prepare_all(texts[start : start + CHUNK]), self.hashing)
+            features = extract(texts[start : start + CHUNK], self.hashing)
             evidence, lengths, words = self._read(features)
             logits[start : start + CHUNK] = evidence / lengths[:, None] + self.bias
             wordless[start : start + CHUNK] = words == 0
@@ -125,7 +124,7 @@ class Linear:
         Exact: over a text, a direction's contributions sum to ``directions @ (logits - bias)``. A pair of
         neighbouring words is shared evenly between them.
         """
-        features = extract(prepare_all(texts), self.hashing)
+        features = extract(texts, self.hashing)
         tokens, along = features.tokens, self.weights @ directions.T
         values = (self._rows(features.of_word()) @ along)[features.word]
         for size, buckets in features.pair_buckets.items():
@@ -175,7 +174,7 @@ class Linear:
 def _count(texts: Sequence[str]) -> csr_array:
     from scipy.sparse import vstack
 
-    parts = [extract(prepare_all(texts[i : i + CHUNK]), HASHING).counts() for i in range(0, len(texts), CHUNK)]
+    parts = [extract(texts[i : i + CHUNK], HASHING).counts() for i in range(0, len(texts), CHUNK)]
     return csr_array(vstack(parts, format="csr"))
 
 

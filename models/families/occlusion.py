@@ -65,7 +65,13 @@ def occlude(
 
 def _asked(tokens: Tokens, word: I64, words: list[str], text: int) -> list[int]:
     """Return the different words of a text in order; symbols are none."""
-    return [number for number in dict.fromkeys(word[tokens.text == text].tolist()) if words[number][0].isalnum()]
+    return [number for number in dict.fromkeys(word[_own(tokens, text)].tolist()) if words[number][0].isalnum()]
+
+
+def _own(tokens: Tokens, text: int) -> slice:
+    """Return where the tokens of one text stand among those of the batch."""
+    first, stop = np.searchsorted(tokens.text, [text, text + 1])
+    return slice(int(first), int(stop))
 
 
 def _most_telling(
@@ -90,7 +96,8 @@ def _most_telling(
 
 
 def _places(tokens: Tokens, word: I64, text: int, names: Sequence[int]) -> tuple[int, ...]:
-    return tuple(np.flatnonzero((tokens.text == text) & np.isin(word, names)).tolist())
+    own = _own(tokens, text)
+    return tuple((own.start + np.flatnonzero(np.isin(word[own], names))).tolist())
 
 
 def _lost(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +83,23 @@ def _say_chosen(console: Console, chosen: Mapping[str, Any]) -> None:
 
 
 def _check_settings(config: Config) -> None:
-    """Refuse an unknown family, and a weight that means nothing here and is no default: it is a slip of the pen."""
+    """Refuse an unknown family, and a name that means nothing here and is no default: it is a slip of the pen."""
     if config.model.family not in FAMILIES:
         raise ConfigError(f"model.family must be one of {', '.join(FAMILIES)}; got {config.model.family!r}")
+    heads, usual = config.schema_().names, Config()
     ranking = Ranking.from_settings(config.rank.model_dump())
     for name in inactive(config.schema_(), ranking):
-        if name not in Config().rank.weights:
-            hint = difflib.get_close_matches(name, [*config.schema_().names, *Config().rank.weights], 1)
-            tail = f"did you mean {hint[0]!r}?" if hint else "see configs/default.yaml"
-            raise ConfigError(f"rank.weights: {name!r} is no head, label or factor; {tail}")
+        if name not in usual.rank.weights:
+            known = [*heads, *usual.rank.weights]
+            raise ConfigError(f"rank.weights: {name!r} is no head, label or factor; {_meant(name, known)}")
+    for name in config.model.heads:
+        if name not in heads and name not in usual.model.heads:
+            raise ConfigError(f"model.heads: {name!r} is no head of the label schema; {_meant(name, heads)}")
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    hint = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {hint[0]!r}?" if hint else "see configs/default.yaml"
 
 
 def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, scratch: Path, promote: bool) -> Registered:

@@ -5,8 +5,11 @@ The test side is never looked at. A search that was cut short goes on where it s
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from models.calibration import log_loss
@@ -45,14 +48,16 @@ def search(config: Config, data: Dataset, splits: Splits, trials: int) -> Best:
         raise ConfigError(f"--search takes a number of trials from 1 on; got {trials}")
     space = space_of(config.model.family)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    name = f"{config.digest()[:12]}-{data.digest()[:12]}"
+    heads = hashlib.sha256(json.dumps(data.schema.to_json(), sort_keys=True).encode()).hexdigest()
+    name = f"{config.digest()[:12]}-{data.digest()[:12]}-{heads[:6]}"
     study = optuna.create_study(
         study_name=name,
         storage=_journal(config, name),
-        sampler=optuna.samplers.TPESampler(seed=config.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
         load_if_exists=True,
     )
+    # A search that goes on must not propose its first settings again.
+    study.sampler = optuna.samplers.TPESampler(seed=config.seed + len(study.trials))
     with SearchRun(config, study.user_attrs.get("run")) as run:
         study.set_user_attr("run", run.run_id)
         done = sum(trial.state.is_finished() for trial in study.trials)
@@ -102,12 +107,14 @@ def _loss(trial: Any, space: Space, config: Config, data: Dataset, splits: Split
         _, section, key = name.split(".")
         settings[section] = settings[section] | {key: propose(trial, name)}
 
+    seen = count(1)  # epochs: trials of other lengths are compared epoch by epoch
+
     def watch(share: float, loss: float | None = None) -> None:
         if loss is not None:
-            trial.report(loss, round(share * 100))
+            trial.report(loss, next(seen))
             if trial.should_prune():
                 raise optuna.TrialPruned
 
     learnt, held_out = data.take(splits.train), data.take(splits.calibration)
     model = TriageModel.fit(data.schema, *learnt, settings, config.seed, watch, held_out)
-    return log_loss(data.schema, model.family.forward(held_out[0]).logits, held_out[1])
+    return log_loss(data.schema, model.logits(held_out[0]), held_out[1])

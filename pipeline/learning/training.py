@@ -14,7 +14,9 @@ from .dataset import Dataset
 from .evaluation import MIN_ROWS, HeadReport, Slice, evaluate_sliced, frequent
 from .splits import Splits
 
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "safetensors")
+LIBRARIES = (
+    "numpy", "scipy", "scikit-learn", "safetensors", "torch", "transformers", "tokenizers", "openvino", "nncf",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

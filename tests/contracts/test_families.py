@@ -98,13 +98,12 @@ def test_a_text_is_predicted_alike_whatever_stands_beside_it(family: tuple[str, 
 
 
 def test_it_reads_through_disguise(family: tuple[str, Any]) -> None:
-    """Texts are raw; whoever forgets `models.text` fails here."""
-    plain, disguised = (
-        family[1].forward(["awful and rude"])[0],
-        family[1].forward(["ＡＷＦＵＬ  a\u200bnd\u00ad RUDE"])[0],
-    )
+    """A model prepares raw texts; whoever forgets `models.text` fails here."""
+    name, fitted = family
+    model = TriageModel(SCHEMA, fitted, name, {head.name: Calibration.identity(head) for head in SCHEMA})
+    plain, disguised = model.logits(["awful and rude", "ＡＷＦＵＬ  a\u200bnd\u00ad RUDE"])
     np.testing.assert_allclose(plain, disguised, atol=1e-4)
-    masked, other = family[1].forward(["write to a@b.com", "write to someone.else@example.org"])[0]
+    masked, other = model.logits(["write to a@b.com", "write to someone.else@example.org"])
     np.testing.assert_allclose(masked, other, atol=1e-4)
 
 

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.families.encoder import Encoder
-from models.families.encoder.family import _checkpoints
 from models.families.encoder.gate import exported_if_good, rows_to_judge
 from models.families.encoder.network import Dropout, Network
 from models.families.encoder.network import conditional_to_logits as torch_logits
@@ -133,7 +132,9 @@ def test_network_and_readout_say_the_same_adapters_too(pretrained: tuple[Any, To
     torch.nn.init.normal_(network.adapters["pace"].up.weight)
     windows = tokeniser.windows(TEXTS)
     columns = {name: column[: len(TEXTS)] for name, column in cells(4).items()}
-    batch = collate(list(dataset(tokeniser, TEXTS, encode_all(SCHEMA, columns), SCHEMA, {"class_weight": 0.5})))
+    batch = collate(
+        list(dataset(tokeniser, TEXTS, encode_all(SCHEMA, columns), SCHEMA, {"class_weight": 0.5, "heads": {}}))
+    )
     said = network(batch["input_ids"], batch["attention_mask"], batch["owner"], batch["texts"])["logits"]
     ours = network.to_readout()(pool(Torch(encoder), windows))
     np.testing.assert_allclose(said.detach().numpy(), ours, atol=1e-4)
@@ -221,46 +222,7 @@ def test_rows_to_judge_are_held_out_rows_and_some_of_training() -> None:
     assert targets["mood"].known.sum() == 7
 
 
-# ---- checkpoints and sources ---------------------------------------------------------------------------------------
-
-
-def test_checkpoints_stay_when_training_is_cut_short_and_go_when_it_is_done(tmp_path: Path) -> None:
-    settings = {"fine_tune": {}, "encoder": "x", "heads": {}, "checkpoints": str(tmp_path)}
-    cut_short = _checkpoints(settings, ["a"], 1)
-    folder = cut_short.__enter__()
-    (folder / "checkpoint-1").mkdir()
-    assert not cut_short.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
-    with _checkpoints(settings, ["a"], 1) as again:
-        assert again == folder
-        assert (again / "checkpoint-1").is_dir()
-    assert not folder.exists()
-    with _checkpoints(settings, ["b"], 1) as other:
-        assert other != folder
-
-
-@pytest.mark.slow
-def test_a_training_that_was_killed_goes_on_and_ends_the_same(tiny_encoder: Path, tmp_path: Path) -> None:
-    settings = quick(tiny_encoder, "encoder") | {"checkpoints": str(tmp_path), "export": "none"}
-    settings["fine_tune"] = settings["fine_tune"] | {"epochs": 4}
-    texts = [f"{word} thing number {row}" for row, word in enumerate(["awful", "lovely", "slow", "fast"] * 12)]
-    targets = encode_all(SCHEMA, cells(48))
-    held_out = (texts[:12], encode_all(SCHEMA, cells(12)))
-    whole = Encoder.fit(texts, targets, SCHEMA, settings, 3, held_out=held_out)
-    steps: list[float] = []
-
-    def killed(share: float, *_: float) -> None:
-        steps.append(share)
-        if share > 0.6:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        Encoder.fit(texts, targets, SCHEMA, settings, 3, killed, held_out)
-    assert list(tmp_path.rglob("checkpoint-*"))
-    later: list[float] = []
-    again = Encoder.fit(texts, targets, SCHEMA, settings, 3, lambda share, *_: later.append(share), held_out)
-    assert min(share for share in later if share > 0.05) > 0.4
-    np.testing.assert_allclose(again.logits(texts), whole.logits(texts), atol=1e-4)
-    assert not list(tmp_path.iterdir())
+# ---- sources ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_encoder_that_is_nowhere_is_said(tmp_path: Path) -> None:
@@ -275,7 +237,8 @@ def test_the_packaged_encoder_is_the_one_that_was_checked() -> None:
     encoder, tokeniser = load_pretrained("minilm", max_tokens=128, dropout=0.1)
     assert (encoder.config.hidden_size, tokeniser.max_tokens) == (384, 128)
     assert encoder.pooler is None
-    assert {module.p for module in encoder.modules() if isinstance(module, torch.nn.Dropout)} == {0.1}
+    assert not any(isinstance(module, torch.nn.Dropout) for module in encoder.modules())
+    assert {module.level for module in encoder.modules() if isinstance(module, Dropout)} == {26}
 
 
 def test_windows_are_no_longer_than_the_encoder_can_place(tiny_encoder: Path) -> None:

@@ -70,7 +70,7 @@ def test_attribution_speaks_of_calibrated_logits(model: TriageModel) -> None:
     text = "third time I ask, cancelling tonight"
     width = sum(head.width for head in model.schema)
     found = model.attribute([text], np.eye(width, dtype=np.float32))
-    logits, *_ = model.family.forward([text])
+    logits = model.logits([text])
     slope = np.concatenate([model.calibrations[head.name].slope for head in model.schema])
     expected = (logits[0] - model.family.bias) * slope
     np.testing.assert_allclose(found.value.sum(0), expected, rtol=1e-3, atol=1e-3)

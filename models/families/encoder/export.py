@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .runtime import Exported
+from .runtime import Exported, import_openvino
 from .tokens import Tokeniser
 
 CALIBRATION_TEXTS = 1_000
@@ -29,10 +29,11 @@ def export(encoder: Any, tokeniser: Tokeniser, texts: Sequence[str], precision: 
     precision
         ``int8`` or ``float32``.
     """
-    import openvino
     import torch
 
+    openvino = import_openvino()
     _quieten()
+    encoder.cpu()
     example = torch.ones(2, 8, dtype=torch.int64)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's remarks on code that is not ours

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from ...attribution import Attribution
 from ...schema import Schema
 from ...targets import Targets, rows_per_label
-from ...text import prepare_all, spell_all
 from ..forward import Forward, later
 from ..occlusion import occlude
 from .readout import Readout
@@ -88,47 +87,46 @@ class Encoder:
             settings["encoder"], max_tokens=settings["max_tokens"], dropout=tuning["dropout"]
         )
         adapters = {name: own["adapter"] for name, own in settings["heads"].items() if own["adapter"]}
-        learnt = (prepare(texts), targets)
+        learnt = (texts, targets)
         readout = Readout.blank(schema, int(encoder.config.hidden_size))
         if tuning["start"] == "probe" or (tuning["start"] == "auto" and rows_per_label(schema, targets) < FEW):
             # First the readouts alone, then everything: what the encoder knows is kept (Kumar et al. 2022).
-            vectors = pool(Torch(encoder, bf16=True), tokeniser.windows(learnt[0]))
+            vectors = pool(Torch(encoder, bf16=True), tokeniser.windows(texts))
             readout = fit_readout(vectors, targets, schema, tuning)
         progress(0.05)
         network = Network(encoder, readout, adapters)
-        validated = (prepare(held_out[0]), held_out[1]) if held_out else None
-        with _checkpoints(settings, texts, seed) as scratch:
-            before = {name: value.clone() for name, value in network.state_dict().items()}
-            fine_tune(network, tokeniser, learnt, validated, tuning, seed, scratch, later(progress, 0.05))
-        tuned = average(network, before, tokeniser, validated)
+        with _checkpoints(_digest(schema, settings, seed, learnt, held_out), settings["checkpoints"]) as scratch:
+            before = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+            fine_tune(network, tokeniser, learnt, held_out, tuning, seed, scratch, later(progress, 0.05))
+        tuned = average(network, before, tokeniser, held_out)
         readout = network.to_readout()
-        family = cls(tokeniser, readout, Weights.of(encoder), None, common_words(learnt[0]))
+        family = cls(tokeniser, readout, Weights.of(encoder), None, common_words(texts))
         family.exported, family.report = exported_if_good(
-            family, encoder.eval(), settings, learnt[0], rows_to_judge(learnt, validated)
+            family, encoder.eval(), settings, texts, rows_to_judge(learnt, held_out)
         )
         family.report["tuned_share"] = tuned
         return family
 
     def forward(self, texts: Sequence[str]) -> Forward:
-        """Return the logits of raw `texts`, which are wordless, and in how many windows each was read."""
+        """Return the logits of `texts`, which are wordless, and in how many windows each was read."""
         width = sum(head.width for head in self.readout.schema)
         read = Forward(
             np.empty((len(texts), width), np.float32), np.empty(len(texts), bool), np.empty(len(texts), np.int32)
         )
         for start in range(0, len(texts), CHUNK):
-            windows = self.tokeniser.windows(prepare(texts[start : start + CHUNK]))
+            windows = self.tokeniser.windows(texts[start : start + CHUNK])
             read.logits[start : start + CHUNK] = self.readout(pool(self.runtime, windows))
             read.wordless[start : start + CHUNK] = windows.wordless
             read.windows[start : start + CHUNK] = windows.count
         return read
 
-    def logits(self, prepared: Sequence[str], runtime: Runtime | None = None) -> Floats:
-        """Return the logits of prepared texts, shape (texts, sum of widths)."""
-        return self.readout(self.embed(prepared, runtime))
+    def logits(self, texts: Sequence[str], runtime: Runtime | None = None) -> Floats:
+        """Return the logits of `texts`, shape (texts, sum of widths)."""
+        return self.readout(self.embed(texts, runtime))
 
-    def embed(self, prepared: Sequence[str], runtime: Runtime | None = None) -> Floats:
-        """Return the vectors of prepared texts: the mean state of all their tokens, shape (texts, size)."""
-        return pool(runtime or self.runtime, self.tokeniser.windows(prepared))
+    def embed(self, texts: Sequence[str], runtime: Runtime | None = None) -> Floats:
+        """Return the vectors of `texts`: the mean state of all their tokens, shape (texts, size)."""
+        return pool(runtime or self.runtime, self.tokeniser.windows(texts))
 
     @cached_property
     def runtime(self) -> Runtime:
@@ -144,8 +142,8 @@ class Encoder:
     def attribute_by(
         self, logits: Callable[[Sequence[str]], Floats], texts: Sequence[str], directions: Floats
     ) -> Attribution:
-        """Return the same for the `logits` of somebody who looks at this family's prepared texts."""
-        return occlude(logits, prepare(texts), directions, self.common)
+        """Return the same for the `logits` of somebody who looks at the same texts."""
+        return occlude(logits, texts, directions, self.common)
 
     def save(self, folder: Path) -> None:
         """Write the family into `folder`: settings and tokeniser as JSON, weights as safetensors, the export beside."""
@@ -204,15 +202,14 @@ class Frozen(Encoder):
         from .sources import load_pretrained
 
         encoder, tokeniser = load_pretrained(settings["encoder"], max_tokens=settings["max_tokens"], dropout=0.0)
-        prepared = prepare(texts)
         blank = Readout.blank(schema, int(encoder.config.hidden_size))
-        family = cls(tokeniser, blank, Weights.of(encoder), None, common_words(prepared))
+        family = cls(tokeniser, blank, Weights.of(encoder), None, common_words(texts))
         # Readouts are fitted to what the export gives, so that there is no loss to judge.
-        family.exported, family.report = exported_if_good(family, encoder.eval(), settings, prepared, None)
+        family.exported, family.report = exported_if_good(family, encoder.eval(), settings, texts, None)
         vectors = []
-        for start in range(0, len(prepared), CHUNK):
-            vectors.append(family.embed(prepared[start : start + CHUNK]))
-            progress(0.8 * min(start + CHUNK, len(prepared)) / len(prepared))
+        for start in range(0, len(texts), CHUNK):
+            vectors.append(family.embed(texts[start : start + CHUNK]))
+            progress(0.8 * min(start + CHUNK, len(texts)) / len(texts))
         family.readout = fit_readout(np.vstack(vectors), targets, schema, _tuning(settings))
         progress(1.0)
         return family
@@ -222,18 +219,27 @@ def _tuning(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**settings["fine_tune"], "heads": settings["heads"]}
 
 
-def prepare(texts: Sequence[str]) -> list[str]:
-    """Return raw texts as an encoder reads them: masked, folded, emoji spelled out."""
-    return spell_all(prepare_all(texts))
+def _digest(
+    schema: Schema, settings: Mapping[str, Any], seed: int, learnt: tuple[Sequence[str], Targets],
+    held_out: tuple[Sequence[str], Targets] | None,
+) -> str:  # fmt: skip
+    """Return what tells one training from another: settings, heads, texts and labels."""
+    used = [settings[name] for name in ("fine_tune", "encoder", "heads", "max_tokens")]
+    found = hashlib.sha256(json.dumps([used, schema.to_json(), seed], sort_keys=True).encode())
+    for texts, targets in (learnt, *([held_out] if held_out else [])):
+        found.update("\0".join(texts).encode("utf-8", "surrogatepass"))
+        for head in schema:
+            target = targets[head.name]
+            found.update(target.known.tobytes() + target.truth.tobytes())
+            found.update(b"" if target.weight is None else target.weight.tobytes())
+    return found.hexdigest()[:16]
 
 
 @contextmanager
-def _checkpoints(settings: Mapping[str, Any], texts: Sequence[str], seed: int) -> Iterator[Path]:
+def _checkpoints(digest: str, kept: str) -> Iterator[Path]:
     """Yield the folder for the checkpoints of one training; it goes once that is done, and stays if it is cut short."""
     with TemporaryDirectory() as scratch:
-        what = json.dumps([settings["fine_tune"], settings["encoder"], settings["heads"], seed], sort_keys=True)
-        digest = hashlib.sha256("\0".join([what, *texts]).encode("utf-8", "surrogatepass")).hexdigest()
-        folder = Path(settings["checkpoints"] or scratch) / digest[:16]
+        folder = Path(kept or scratch) / digest
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
         shutil.rmtree(folder, ignore_errors=True)

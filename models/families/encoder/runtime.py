@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +59,7 @@ class OpenVino:
     """An exported encoder compiled for this processor."""
 
     def __init__(self, exported: Exported) -> None:
-        import openvino
-
+        openvino = import_openvino()
         core = openvino.Core()
         model = core.read_model(exported.graph, openvino.Tensor(np.frombuffer(exported.weights, np.uint8)))
         # What is not quantised runs in 32 bits: 16 would make a text's numbers depend on the texts beside it.
@@ -156,6 +156,14 @@ def has_bf16() -> bool:
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def import_openvino() -> Any:
+    """Return the library `openvino`, which then tells nobody that it was imported."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # so that importing it fails
+    import openvino
+
+    return openvino
 
 
 def has_openvino() -> bool:

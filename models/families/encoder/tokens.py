@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...features import token_strings, tokenise
+from ...text import spell_all
 
 I64 = NDArray[np.int64]
 COMMON = 0.02  # of the texts
@@ -74,8 +75,8 @@ class Tokeniser:
         self._backend.save(str(file))
 
     def windows(self, texts: Sequence[str]) -> Windows:
-        """Return the windows of prepared `texts`; an empty text has one of special tokens alone."""
-        encoded = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
+        """Return the windows of `texts`, emoji spelled out; an empty text has one of special tokens alone."""
+        encoded = self._backend.encode_batch_fast(spell_all(texts), add_special_tokens=False)
         ids, count = [], np.empty(len(texts), np.int64)
         wordless = np.array([not any(map(self._worded, encoding.ids)) for encoding in encoded], bool)
         for place, encoding in enumerate(encoded):

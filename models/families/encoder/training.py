@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from ...calibration import log_loss
+from ...calibration import log_loss, of_heads
 from ...schema import Schema
-from ...targets import Targets, balance
+from ...targets import Target, Targets, balance
 from .network import Network
 from .probe import class_weight
 from .runtime import filled, has_bf16
@@ -35,7 +36,8 @@ def fine_tune(
     schema = network.schema
 
     def compute_metrics(seen: Any) -> dict[str, float]:
-        return {"log_loss": log_loss(schema, seen.predictions, held_out[1]) if held_out else 0.0}
+        # `Trainer` evaluates in an order of its own: the truth has to come from the same batches as the predictions.
+        return {"log_loss": log_loss(schema, seen.predictions, _targets(schema, *seen.label_ids))}
 
     train = dataset(tokeniser, *learnt, schema, settings)
     validation = dataset(tokeniser, *held_out, schema, settings) if held_out else None
@@ -53,8 +55,7 @@ def fine_tune(
         callbacks=[_Told(progress), *([EarlyStoppingCallback(patience)] if held_out else [])],
     )
     trainer.remove_callback(PrinterCallback)
-    resume = any(scratch.glob("checkpoint-*"))
-    trainer.train(resume_from_checkpoint=resume)
+    trainer.train(resume_from_checkpoint=_newest_whole(scratch))
 
 
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
@@ -105,6 +106,21 @@ def dataset(
         "weight": loss_weights(schema, targets, settings),
     }
     return Dataset.from_dict(columns).with_format("numpy")
+
+
+def _targets(schema: Schema, truth: Floats, weight: Floats) -> Targets:
+    """Return the targets that `dataset` wrote down; a row that does not carry a head weighs nothing there."""
+    parts = zip(schema, of_heads(schema, truth), of_heads(schema, weight), strict=True)
+    return {head.name: Target(heavy.max(1) > 0, held) for head, held, heavy in parts}
+
+
+def _newest_whole(scratch: Path) -> str | None:
+    """Return the newest checkpoint that was written to its end; `Trainer` writes its state last."""
+    for folder in scratch.glob("checkpoint-*"):
+        if not (folder / "trainer_state.json").exists():
+            shutil.rmtree(folder)
+    whole = sorted(scratch.glob("checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]))
+    return str(whole[-1]) if whole else None
 
 
 def _epochs(settings: Mapping[str, Any], rows: int) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.config import Config
+from pipeline.config import Config, ConfigError, load
 from pipeline.learning.dataset import Dataset
 from pipeline.learning.plots import draw
+from pipeline.learning.recipe import _check_settings
 from pipeline.learning.splits import Splits
 from pipeline.learning.training import Trained, card, headline, slice_metrics, train
 
@@ -118,3 +120,19 @@ def test_the_pictures_are_pictures(corpus: Dataset, splits: Splits, trained: Tra
     }  # fmt: skip
     for path in files:
         assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "model.heads.urgncy.weight=2",
+            "model.heads: 'urgncy' is no head of the label schema; did you mean 'urgency'?",
+        ),
+        ("rank.weights.churn_thret=1", "rank.weights: 'churn_thret' is no head, label or factor; did you mean "),
+        ("model.family=forest", "model.family must be one of linear, frozen, encoder, cascade; got 'forest'"),
+    ],
+)
+def test_a_name_that_means_nothing_is_refused_before_any_work(override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(said)}"):
+        _check_settings(load(overrides=[override]))
