@@ -17,7 +17,6 @@ from benchmarks.sets import SETS, Task
 from models.triage import TriageModel
 
 SEEDS = (7, 8, 9)
-FEW = {"epochs": 16, "batch_size": 16, "learning_rate": 1e-4, "patience": 16}
 OWN = 300
 
 
@@ -50,7 +49,6 @@ def few_shot(task: Task, shots: int, seed: int) -> dict[str, float]:
 
 def fitted(task: Task, rows: np.ndarray, family: str, seed: int) -> dict[str, float]:
     settings = task.config.model_settings() | {"family": family, "checkpoints": "", "export": "none"}
-    settings["fine_tune"] = settings["fine_tune"] | FEW
     model = TriageModel.fit(task.data.schema, *task.data.take(rows), settings, seed)
     return figures_of(task, task.data.schema, model.predict(task.test_texts).probabilities)
 

@@ -183,6 +183,12 @@ def test_the_export_answers_as_torch_does(trained: Encoder) -> None:
     assert angle.min() > 0.98
 
 
+def _shifted(readout: Readout, by: float) -> Readout:
+    bias = readout.bias.copy()
+    bias[0] -= by
+    return replace(readout, bias=bias)
+
+
 def test_an_export_that_loses_too_much_is_refused(
     trained: Encoder, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,9 +208,11 @@ def test_an_export_that_loses_too_much_is_refused(
 
     monkeypatch.setattr(gate, "export", ruinous)
     texts = [f"{word} thing number {row}" for row, word in enumerate(["awful", "lovely", "slow", "fast"] * 12)]
-    labels = [trained.readout.schema, trained.logits(texts, Torch(encoder))]
-    truth = cells(48)
-    truth["mood"] = [["bad"] if row[0] >= row[1] else ["fine"] for row in labels[1]]
+    moods = trained.logits(texts, Torch(encoder))[:, :2]
+    leaning = moods[:, 0] - moods[:, 1]
+    truth = cells(48)  # what the encoder itself says, relative to its median: half of the rows hang by a thread
+    truth["mood"] = [["bad"] if lean > 0 else ["fine"] for lean in leaning - np.median(leaning)]
+    trained = replace(trained, readout=_shifted(trained.readout, float(np.median(leaning))))
     judged = (texts, encode_all(SCHEMA, truth))
     settings = quick(tiny_encoder, "encoder")
     made, report = exported_if_good(trained, encoder, settings, texts, judged)

@@ -1,4 +1,4 @@
-"""Joint fine-tuning of the encoder and all heads with Hugging Face `Trainer`: GPU, bf16 and torchrun work unchanged."""
+"""Joint fine-tuning of the encoder and all heads with Hugging Face `Trainer`: on a GPU, and in bf16, unchanged."""
 
 from __future__ import annotations
 

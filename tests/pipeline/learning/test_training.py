@@ -39,7 +39,7 @@ def test_what_is_known_of_the_training_travels_with_the_model(corpus: Dataset, t
     assert lineage["config"] == CONFIG.digest()
     assert lineage["commit"] == "abc123"
     assert lineage["rows"] == {"train": 300, "calibration": 150, "test": 150}
-    assert set(lineage["libraries"]) == {"numpy", "scipy", "scikit-learn", "safetensors"}
+    assert {"numpy", "safetensors", "torch", "openvino"} <= set(lineage["libraries"])
     assert trained.model.ranking == CONFIG.rank.model_dump()
 
 
