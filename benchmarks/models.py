@@ -124,6 +124,7 @@ def draw(found: Found) -> None:
                 point = (speed, sum(quality) / len(quality))
                 axes.scatter(*point, color="tab:red" if "Amends" in title else "0.5")
                 axes.annotate(system, point, textcoords="offset points", xytext=(4, 4))
+        axes.margins(0.2)
         axes.set(xscale="log", xlabel="rows per CPU-second", ylabel="mean of the figures", title=name)
     figure.savefig(resolve("docs/models.png"), dpi=110)
 
