@@ -45,7 +45,6 @@ def ceiling() -> float:
     import torch
 
     openvino = import_openvino()
-
     chain = torch.nn.Sequential(*(torch.nn.Linear(WIDTH, WIDTH) for _ in range(LAYERS))).eval()
     inputs = np.random.default_rng(1).normal(size=(BATCH, WIDTH)).astype(np.float32)
     model = openvino.convert_model(chain, example_input=torch.from_numpy(inputs))

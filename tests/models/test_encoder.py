@@ -37,11 +37,6 @@ def tokeniser() -> Tokeniser:
     return Tokeniser.load(packaged() / "tokenizer.json", 16)
 
 
-@pytest.fixture(scope="module")
-def pretrained(tiny_encoder: Path) -> tuple[Any, Tokeniser]:
-    return load_pretrained(str(tiny_encoder), max_tokens=16, dropout=0.0)
-
-
 def cells(rows: int) -> dict[str, list[list[str] | None]]:
     return {
         "mood": [["bad"] if row % 2 else ["fine"] for row in range(rows)],

@@ -15,18 +15,12 @@ from models.families.encoder.family import _checkpoints, _digest
 from models.families.encoder.network import Network
 from models.families.encoder.readout import Readout
 from models.families.encoder.runtime import Torch, pool
-from models.families.encoder.sources import load_pretrained
 from models.families.encoder.tokens import Tokeniser
 from models.families.encoder.training import _newest_whole, fine_tune
 from models.schema import Schema
 from models.targets import encode_all
 from tests.conftest import quick
 from tests.models.test_encoder import SCHEMA, TEXTS, cells
-
-
-@pytest.fixture(scope="module")
-def pretrained(tiny_encoder: Path) -> tuple[Any, Tokeniser]:
-    return load_pretrained(str(tiny_encoder), max_tokens=16, dropout=0.0)
 
 
 def test_checkpoints_stay_when_training_is_cut_short_and_go_when_it_is_done(tmp_path: Path) -> None:
