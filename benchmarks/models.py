@@ -41,15 +41,16 @@ def main() -> int:
         name, system, seed = options.one
         print(json.dumps(SYSTEMS[system](SETS[name](int(seed)), int(seed))))
         return 0
+    failed = 0
     for name in options.sets.split(","):
         for system in options.systems.split(","):
             for seed in range(7, 7 + (options.seeds if system in NEURAL else 1)):
-                _measure(name, system, seed, again=options.again)
+                failed += not _measure(name, system, seed, again=options.again)
     found = _kept()
     for name in dict.fromkeys(key[0] for key in found):
         record(f"Models compared: {name}", table(name, found))
     draw(found)
-    return 0
+    return 1 if failed else 0
 
 
 NEURAL = ("cascade", "finetuned")
@@ -57,18 +58,19 @@ COSTS = {"rows_per_cpu_s": "rows per CPU-second", "training_s": "training s", "t
 Found = dict[tuple[str, str, int], dict[str, float]]
 
 
-def _measure(name: str, system: str, seed: int, *, again: bool) -> None:
+def _measure(name: str, system: str, seed: int, *, again: bool) -> bool:
     path = resolve(KEPT) / f"{name}.{system}.{seed}.json"
     if path.exists() and not again:
-        return
+        return True
     path.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "benchmarks.models", "--one", name, system, str(seed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"{name} {system} {seed}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-        return
+        return False
     path.write_text(done.stdout.strip().splitlines()[-1] + "\n", encoding="utf-8")
     print(f"{name} {system} {seed}: {path.read_text('utf-8').strip()}", flush=True)
+    return True
 
 
 def _kept() -> Found:

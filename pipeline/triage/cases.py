@@ -41,22 +41,20 @@ class Leaders:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._best: dict[str, float] = {}
+        self._best: dict[str, tuple[float, str]] = {}
 
-    def add(self, keys: Sequence[str], priorities: Iterable[float]) -> None:
+    def add(self, keys: Sequence[str], priorities: Iterable[float], ids: Iterable[str]) -> None:
         """Take the next rows in."""
-        for key, priority in zip(keys, priorities, strict=True):
-            if priority > self._best.get(key, -1.0):
-                self._best[key] = priority
+        for key, *rank in zip(keys, priorities, ids, strict=True):
+            if key not in self._best or tuple(rank) > self._best[key]:
+                self._best[key] = (rank[0], rank[1])
         if len(self._best) > 20 * self._capacity + 1_000:
-            self._best = dict(self._first())
+            self._best = {key: self._best[key] for key in self.leads()}
 
-    def keys(self) -> list[str]:
-        """Return the keys of the cases, most urgent first; equal priorities by key."""
-        return [key for key, _ in self._first()]
-
-    def _first(self) -> list[tuple[str, float]]:
-        return heapq.nsmallest(self._capacity, self._best.items(), key=lambda item: (-item[1], item[0]))
+    def leads(self) -> dict[str, str]:
+        """Return the keys of the cases, most urgent first, equal priorities by key; and the id of each one's lead."""
+        first = heapq.nsmallest(self._capacity, self._best.items(), key=lambda item: (-item[1][0], item[0]))
+        return {key: identifier for key, (_, identifier) in first}
 
 
 class CaseTexts:
@@ -92,9 +90,9 @@ class CaseTexts:
         return rows if self.lead is None or self.lead in rows else [*rows[:-1], self.lead]
 
 
-def escalations(keys: Sequence[str], texts: Mapping[str, CaseTexts], schema: Schema) -> pa.Table:
-    """Return the list: one row per case in the order of `keys`; the text that earned the priority leads."""
-    cases = [_case(place + 1, key, texts[key], schema) for place, key in enumerate(keys)]
+def escalations(of_cases: Mapping[str, CaseTexts], schema: Schema) -> pa.Table:
+    """Return the list: one row per case, in the order given; the text that earned the priority leads."""
+    cases = [_case(place, key, texts, schema) for place, (key, texts) in enumerate(of_cases.items(), 1)]
     return pa.Table.from_pylist(cases, schema=_arrow_schema(schema))
 
 

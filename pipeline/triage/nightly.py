@@ -121,26 +121,28 @@ class Nightly:
         return reviewed
 
     def _lead(self, rows: pa.RecordBatch, scored: pa.Table) -> None:
-        keys, priorities, reviews = (
-            _keys(rows),
-            scored.column("priority").to_pylist(),
-            scored.column("review").to_pylist(),
-        )
-        led = [place for place, review in enumerate(reviews) if not review]
-        self._leaders.add([keys[place] for place in led], [priorities[place] for place in led])
+        keys, ids = _keys(rows), scored.column("id").to_pylist()
+        priorities = scored.column("priority").to_pylist()
+        led = np.flatnonzero(~scored.column("review").to_numpy()).tolist()
+        self._leaders.add(*([column[place] for place in led] for column in (keys, priorities, ids)))
 
     def _gather(self, spool: Spool) -> pa.Table:
-        wanted = self._leaders.keys()
-        found = {key: CaseTexts() for key in wanted}
+        leads = self._leaders.leads()
+        found = {key: CaseTexts() for key in leads}
         for start, rows, _ in spool:
             keys = _keys(rows)
             places = np.array([place for place, key in enumerate(keys) if key in found], np.int64)
-            if len(places):
-                rows = rows.take(pa.array(places))
-                scored = self._scored(start + places, rows, spool.predictions(rows), self._explained).to_pylist()
-                for place, row, outcome in zip(places, rows.to_pylist(), scored, strict=True):
+            if not len(places):
+                continue
+            ids = rows.column("id")
+            leading = np.array([ids[place].as_py() == leads[keys[place]] for place in places.tolist()])
+            # Of a customer's texts, a person reads the reasons of the one that leads.
+            for some, ranking in ((places[leading], self._explained), (places[~leading], self._unexplained)):
+                chosen = rows.take(pa.array(some))
+                scored = self._scored(start + some, chosen, spool.predictions(chosen), ranking).to_pylist()
+                for place, row, outcome in zip(some.tolist(), chosen.to_pylist(), scored, strict=True):
                     found[keys[place]].add(row | outcome)
-        return escalations(wanted, found, self._model.schema)
+        return escalations(found, self._model.schema)
 
     def _scored(
         self, numbers: NDArray[np.int64], rows: pa.RecordBatch, predictions: Predictions, ranking: Ranking

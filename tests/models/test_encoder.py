@@ -208,13 +208,16 @@ def test_an_export_that_loses_too_much_is_refused(
     truth = cells(48)  # what the encoder itself says, relative to its median: half of the rows hang by a thread
     truth["mood"] = [["bad"] if lean > 0 else ["fine"] for lean in leaning - np.median(leaning)]
     trained = replace(trained, readout=_shifted(trained.readout, float(np.median(leaning))))
-    judged = (texts, encode_all(SCHEMA, truth))
+    judged = encode_all(SCHEMA, truth)
+    first = {name: target.take(np.arange(24)) for name, target in judged.items()}
     settings = quick(tiny_encoder, "encoder")
-    made, report = exported_if_good(trained, encoder, settings, texts, judged)
+    made, report = exported_if_good(trained, encoder, settings, texts, judged, (texts[:24], first))
     assert made is not None
     assert (made.precision, report["precision"]) == ("float32", "float32")
     assert report["refused"]["int8"]["mood"] > 0.3
+    assert 0.3 < report["sure_loss"]["mood"] <= 100
     _, lenient = exported_if_good(trained, encoder, settings | {"max_export_loss": 100.0}, texts, judged)
+    assert set(lenient["sure_loss"].values()) == {0.0}  # nothing was held out
     assert (lenient["precision"], lenient["refused"]) == ("int8", {})
 
 

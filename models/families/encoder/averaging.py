@@ -38,7 +38,6 @@ def average(
         _set(network, before, after, share)
         logits = network.to_readout()(pool(Torch(network.encoder, bf16=True), windows))
         losses[share] = log_loss(network.schema, logits, held_out[1])
-    network.to("cpu")
     best = min(losses, key=losses.__getitem__)
     _set(network, before, after, best)
     return best

@@ -33,7 +33,6 @@ def export(encoder: Any, tokeniser: Tokeniser, texts: Sequence[str], precision: 
 
     openvino = import_openvino()
     _quieten()
-    encoder.cpu()
     example = torch.ones(2, 8, dtype=torch.int64)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's remarks on code that is not ours

@@ -75,7 +75,7 @@ class Encoder:
         import torch
 
         from .averaging import average
-        from .gate import exported_if_good, rows_to_judge
+        from .gate import exported_if_good
         from .network import Network
         from .probe import fit_readout
         from .sources import load_pretrained
@@ -96,15 +96,14 @@ class Encoder:
         progress(0.05)
         network = Network(encoder, readout, adapters)
         with _checkpoints(_digest(schema, settings, seed, learnt, held_out), settings["checkpoints"]) as scratch:
-            before = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+            before = {name: value.detach().clone() for name, value in network.state_dict().items()}
             fine_tune(network, tokeniser, learnt, held_out, tuning, seed, scratch, later(progress, 0.05))
         tuned = average(network, before, tokeniser, held_out)
         readout = network.to_readout()
         family = cls(tokeniser, readout, Weights.of(encoder), None, common_words(texts))
-        family.exported, family.report = exported_if_good(
-            family, encoder.eval(), settings, texts, rows_to_judge(learnt, held_out)
-        )
+        family.exported, family.report = exported_if_good(family, encoder.eval(), settings, texts, targets, held_out)
         family.report["tuned_share"] = tuned
+        progress(1.0)
         return family
 
     def forward(self, texts: Sequence[str]) -> Forward:

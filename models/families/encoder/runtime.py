@@ -6,10 +6,12 @@ multiples of `BUCKET`, so that few shapes have to be prepared.
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -80,13 +82,13 @@ class OpenVino:
 
 
 class Torch:
-    """The encoder as it was trained, on a GPU where there is one."""
+    """The encoder as it was trained, on a GPU where there is one: a copy of it, so that the one given stays put."""
 
     def __init__(self, encoder: Any, *, bf16: bool = False) -> None:
         import torch
 
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._encoder = encoder.to(self._device).eval()
+        self._encoder = (encoder if self._device == "cpu" else deepcopy(encoder).to(self._device)).eval()
         self.size = int(encoder.config.hidden_size)
         self._bf16 = bf16 and has_bf16()
 
@@ -145,8 +147,10 @@ def cores() -> int:
 
 
 def has_gpu() -> bool:
-    """Return whether there is a GPU of the kind torch drives, without importing torch."""
-    return Path("/dev/nvidiactl").exists() and importlib.util.find_spec("torch") is not None
+    """Return whether there is a GPU and a torch built to drive it, without importing torch."""
+    if not Path("/dev/nvidiactl").exists() or importlib.util.find_spec("torch") is None:
+        return False
+    return not importlib.metadata.version("torch").endswith("+cpu")
 
 
 def has_bf16() -> bool:

@@ -18,7 +18,7 @@ class Weights:
     @classmethod
     def of(cls, encoder: Any) -> Weights:
         """Return the weights of a `transformers` model, in 16 bits: half the size, no difference to a label."""
-        tensors = {name: value.detach().half().cpu().contiguous() for name, value in encoder.state_dict().items()}
+        tensors = {name: value.detach().half().contiguous() for name, value in encoder.state_dict().items()}
         return cls(encoder.config.to_diff_dict(), tensors)
 
     def tensors(self) -> dict[str, Any]:

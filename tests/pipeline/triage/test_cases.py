@@ -16,20 +16,22 @@ def test_the_most_urgent_cases_are_kept(rows: list[tuple[str, float]], capacity:
     leaders = Leaders(capacity)
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
-        leaders.add([key for key, _ in part], [priority for _, priority in part])
-    best: dict[str, float] = {}
-    for key, priority in rows:
-        best[key] = max(priority, best.get(key, priority))
-    assert leaders.keys() == sorted(best, key=lambda key: (-best[key], key))[:capacity]
+        ids = [str(start + place) for place in range(len(part))]
+        leaders.add([key for key, _ in part], [priority for _, priority in part], ids)
+    best: dict[str, tuple[float, str]] = {}
+    for number, (key, priority) in enumerate(rows):
+        best[key] = max((priority, str(number)), best.get(key, (priority, "")))
+    first = sorted(best, key=lambda key: (-best[key][0], key))[:capacity]
+    assert list(leaders.leads().items()) == [(key, best[key][1]) for key in first]
 
 
 def test_forgetting_those_out_of_reach_loses_nobody() -> None:
     leaders = Leaders(2)
     for night in range(5):
         keys = [f"{night}-{place}" for place in range(1_000)]
-        leaders.add(keys, [float(place % 50) for place in range(1_000)])
-    leaders.add(["0-3", "returning"], [60.0, 55.0])
-    assert leaders.keys() == ["0-3", "returning"]
+        leaders.add(keys, [float(place % 50) for place in range(1_000)], keys)
+    leaders.add(["0-3", "returning"], [60.0, 55.0], ["a", "b"])
+    assert leaders.leads() == {"0-3": "a", "returning": "b"}
 
 
 def test_a_customer_is_one_case_and_a_nameless_text_another() -> None:

@@ -361,6 +361,21 @@ def test_the_spreadsheet_tells_the_same_as_the_table(sampled: Any) -> None:
         assert row["signals"] == "; ".join(case["signals"])
 
 
+def test_of_a_customer_only_the_text_that_leads_is_explained(
+    write_lines: Callable[..., Path], run_night: Callable[..., Any], model: TriageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A customer number that a whole branch shares must not make the night look up the words of all its texts."""
+    explained: list[str] = []
+    real = model.family.attribute
+    monkeypatch.setattr(model.family, "attribute", lambda texts, *rest: explained.extend(texts) or real(texts, *rest))
+    rows = [{"id": f"{number}", "text": f"{ANGRY} Bill {number}.", "customer_id": "guest"} for number in range(50)]
+    found = run_night(write_lines("a.jsonl", rows), overrides=["rank.min_confidence=0", "rank.explain_from=0"])
+    (case,) = found.rows("escalations")
+    assert case["n_texts"] == 50
+    assert any(reason["words"] for reason in case["reasons"])
+    assert len(explained) == 1
+
+
 def test_the_page_shows_texts_and_runs_nothing(write_lines: Callable[..., Path], run_night: Callable[..., Any]) -> None:
     evil = "<script>alert('x')</script> <img src=x onerror=alert(1)> </p>{{ 7*7 }} & \u202e" + ANGRY
     customer = '"><b>bold</b>'
