@@ -22,7 +22,7 @@ from ...targets import Targets, rows_per_label
 from ..forward import Forward, later
 from ..occlusion import occlude
 from .readout import Readout
-from .runtime import Exported, OpenVino, Runtime, Torch, has_gpu, has_openvino, pool
+from .runtime import Exported, OpenVino, Runtime, Torch, has_gpu, has_openvino, limit_shape_caches, pool
 from .tokens import Tokeniser, common_words
 from .weights import Weights
 
@@ -72,6 +72,7 @@ class Encoder:
         ValueError
             ``settings["encoder"]`` names no encoder.
         """
+        limit_shape_caches()
         import torch
 
         from .averaging import average
