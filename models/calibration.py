@@ -1,12 +1,15 @@
 """From logits to probabilities that mean what they say: one small map per head, fitted on rows not trained on.
 
 Exclusive labels are scaled by one temperature (Guo et al. 2017), which never changes the label; every other label gets
-a slope and an offset of its own (Platt 1999), which undoes the reweighting of rare labels in training.
+a slope and an offset of its own (Platt 1999), which undoes the reweighting of rare labels in training. Where that is
+not enough, a curve follows (`models.calibrating`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +19,37 @@ from .targets import Target, Targets
 
 Floats = NDArray[np.float32]
 MIN_ROWS = 20  # with fewer, a fitted map is worse than none
+STEADY = 0.01  # how much of the log-odds is kept beside a curve
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A rising broken line per label, from log-odds to log-odds: knots `x` and `y`, each of shape (width, knots).
+
+    A hundredth of the log-odds stays as it was, so that the line rises where it would be flat, and beyond its ends: no
+    two texts become equal that were not, and what was ranked stays ranked.
+    """
+
+    x: Floats
+    y: Floats
+
+    def __call__(self, odds: Floats) -> Floats:
+        """Return the log-odds that the curve makes of `odds`, shape (rows, width)."""
+        columns = [np.interp(odds[:, i], x, y) for i, (x, y) in enumerate(zip(self.x, self.y, strict=True))]
+        return np.asarray(np.column_stack(columns) + STEADY * odds, np.float32)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The map ``slope * logits + offset`` of one head, each of shape (width,)."""
+    """The map ``slope * logits + offset`` of one head, each of shape (width,), and the curve that follows, if any.
+
+    `method` names what fitted it.
+    """
 
     slope: Floats
     offset: Floats
+    curve: Curve | None = None
+    method: str = "identity"
 
     @classmethod
     def identity(cls, head: Head) -> Calibration:
@@ -32,16 +58,31 @@ class Calibration:
 
     def __call__(self, head: Head, logits: Floats) -> Floats:
         """Return calibrated probabilities, shape (rows, width); they sum to one where labels are exclusive."""
-        return probabilities(head, logits * self.slope + self.offset)
+        moved = logits * self.slope + self.offset
+        if self.curve is None:
+            return probabilities(head, moved)
+        curved = 1 / (1 + np.exp(-self.curve(log_odds(head, moved))))
+        return np.asarray(curved / curved.sum(1, keepdims=True) if head.exclusive else curved, np.float32)
 
-    def to_json(self) -> dict[str, list[float]]:
+    def to_json(self) -> dict[str, Any]:
         """Return the map as plain numbers."""
-        return {"slope": [float(x) for x in self.slope], "offset": [float(x) for x in self.offset]}
+        out: dict[str, Any] = {"slope": self.slope.tolist(), "offset": self.offset.tolist(), "method": self.method}
+        return out | ({} if self.curve is None else {"curve": [self.curve.x.tolist(), self.curve.y.tolist()]})
 
     @classmethod
-    def from_json(cls, data: dict[str, list[float]]) -> Calibration:
+    def from_json(cls, data: Mapping[str, Any]) -> Calibration:
         """Return the map that `to_json` wrote."""
-        return cls(np.array(data["slope"], np.float32), np.array(data["offset"], np.float32))
+        slope, offset = (np.array(data[name], np.float32) for name in ("slope", "offset"))
+        curve = Curve(*(np.array(knots, np.float32) for knots in data["curve"])) if "curve" in data else None
+        return cls(slope, offset, curve, str(data.get("method", "unknown")))  # artefacts of before lack it
+
+
+def log_odds(head: Head, logits: Floats) -> Floats:
+    """Return the log-odds of every label, shape (rows, width), kept within 30 either way."""
+    if not head.exclusive:
+        return np.clip(logits, -30, 30)
+    likely = np.clip(probabilities(head, logits).astype(np.float64), 1e-13, 1 - 1e-7)
+    return np.asarray(np.log(likely) - np.log1p(-likely), np.float32)
 
 
 def probabilities(head: Head, logits: Floats) -> Floats:
@@ -58,7 +99,10 @@ def of_heads(schema: Schema, logits: Floats) -> list[Floats]:
 
 
 def fit(head: Head, logits: Floats, target: Target) -> Calibration:
-    """Return the calibration of `head` that is likeliest for the known rows; the identity where they are too few."""
+    """Return the temperature, or slopes and offsets, of `head` that are likeliest for the known rows.
+
+    The identity where those are too few.
+    """
     rows = target.known
     if rows.sum() < MIN_ROWS:
         return Calibration.identity(head)
@@ -73,7 +117,9 @@ def _temperature(head: Head, logits: Floats, truth: Floats) -> Calibration:
         return float(-np.log(np.maximum((likely * truth).sum(1), 1e-12)).mean())
 
     best = float(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x)
-    return Calibration(np.full(head.width, np.exp(best), np.float32), np.zeros(head.width, np.float32))
+    return Calibration(
+        np.full(head.width, np.exp(best), np.float32), np.zeros(head.width, np.float32), method="temperature"
+    )
 
 
 def _platt(head: Head, logits: Floats, truth: Floats) -> Calibration:
@@ -85,7 +131,7 @@ def _platt(head: Head, logits: Floats, truth: Floats) -> Calibration:
         if 0 < held.sum() < len(held):
             fitted = LogisticRegression(C=100).fit(logits[:, [label]], held)
             slope[label], offset[label] = max(float(fitted.coef_[0, 0]), 0.05), float(fitted.intercept_[0])
-    return Calibration(slope, offset)
+    return Calibration(slope, offset, method="platt")
 
 
 def log_loss(schema: Schema, logits: Floats, targets: Targets) -> float:

@@ -32,7 +32,7 @@ class Ranking:
     explain_from: float
     explain_most: int
     words_per_reason: int
-    min_confidence: float
+    widest: float
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Ranking:

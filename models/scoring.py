@@ -25,7 +25,7 @@ Doubles = NDArray[np.float64]
 I64 = NDArray[np.int64]
 REASON = pa.struct([("factor", pa.string()), ("contribution", pa.float64()), ("words", pa.list_(pa.string()))])
 RECORD = ("id", "text", "created_at", "customer_id", "customer_value", "reach", "nps", "lang")
-NO_WORDS, LANGUAGE, UNCERTAIN = "no_words", "language", "uncertain"
+NO_WORDS, LANGUAGE, UNFAMILIAR, UNCERTAIN = "no_words", "language", "unfamiliar", "uncertain"
 _DAY, _HOUR = 86_400.0, 3_600.0
 
 
@@ -84,7 +84,7 @@ def table(
 ) -> pa.Table:
     """Return the scored rows of `records`, whose predictions and context are given."""
     ranked = rank(model.schema, predictions.probabilities, facts(records, ranking, context), ranking)
-    reviews = review(model.schema, predictions, ranking.min_confidence, in_foreign_language(model, records))
+    reviews = review(model, predictions, ranking.widest, in_foreign_language(model, records))
     rows = len(predictions)
     columns: dict[str, Any] = {
         name: pa.array(records[name], pa.string()) for name in ("id", "customer_id", "created_at")
@@ -182,19 +182,21 @@ def in_foreign_language(model: TriageModel, records: Mapping[str, Sequence[Any]]
     return [code is not None and code not in languages for code in detect(records["text"], records["lang"])]
 
 
-def review(
-    schema: Schema, predictions: Predictions, min_confidence: float, foreign: Sequence[bool]
-) -> list[str | None]:
+def review(model: TriageModel, predictions: Predictions, widest: float, foreign: Sequence[bool]) -> list[str | None]:
     """Return why the model abstains on each row; None where it does not.
 
-    It abstains on a text without a word it knows, on one in a language it was not evaluated on, and where no
-    single-label head is confident enough.
+    It abstains on a text without a word it knows, on one in a language it was not evaluated on, on one unlike those it
+    has learnt from, and where every single-label head is in doubt.
     """
-    exclusive = [predictions.probabilities[head.name].max(1) for head in schema if head.exclusive]
-    unsure = np.max(exclusive, axis=0) < min_confidence if exclusive else np.zeros(len(predictions), bool)
+    if not hasattr(model, "doubt"):  # an artefact that answers with code of before there was any
+        doubts = unlike = np.zeros(len(predictions), bool)
+    else:
+        doubts = model.doubt.unsure(model.schema, predictions.probabilities, widest)
+        unlike = predictions.familiar < model.doubt.familiar
+    said = zip(predictions.wordless.tolist(), foreign, unlike.tolist(), doubts.tolist(), strict=True)
     return [
-        NO_WORDS if wordless else LANGUAGE if strange else UNCERTAIN if doubt else None
-        for wordless, strange, doubt in zip(predictions.wordless.tolist(), foreign, unsure.tolist(), strict=True)
+        NO_WORDS if wordless else LANGUAGE if strange else UNFAMILIAR if odd else UNCERTAIN if doubt else None
+        for wordless, strange, odd, doubt in said
     ]
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from . import calibration
 from .attribution import Attribution
 from .calibration import Calibration
+from .doubt import Doubt
 from .families import FAMILIES, Family
 from .schema import Schema
 from .targets import Targets
@@ -41,11 +42,14 @@ class Predictions:
         Whether a text holds no word that the model has learnt from, shape (texts,).
     windows
         In how many windows a text was read, shape (texts,); 1 where it was read as a whole.
+    familiar
+        Share of each text's words that the training texts had, shape (texts,).
     """
 
     probabilities: dict[str, Floats]
     wordless: NDArray[np.bool_]
     windows: NDArray[np.int32]
+    familiar: Floats
 
     def __len__(self) -> int:
         return len(self.wordless)
@@ -67,6 +71,7 @@ class TriageModel:
     ranking: dict[str, Any] = field(default_factory=dict)
     lineage: dict[str, Any] = field(default_factory=dict)
     languages: tuple[str, ...] = ()
+    doubt: Doubt = field(default_factory=Doubt)
     version: str = "unsaved"
 
     @classmethod
@@ -96,10 +101,15 @@ class TriageModel:
         return cls(schema, family, name, {head.name: Calibration.identity(head) for head in schema})
 
     def calibrate(self, texts: Sequence[str], targets: Targets) -> None:
-        """Fit the calibration of every head on rows that were not trained on."""
-        logits = self.logits(texts)
-        for head, part in zip(self.schema, calibration.of_heads(self.schema, logits), strict=True):
-            self.calibrations[head.name] = calibration.fit(head, part, targets[head.name])
+        """Fit the calibration of every head, and the model's doubt, on rows that were not trained on."""
+        from .calibrating import choose, out_of_fold
+
+        read, likely = self.family.forward(prepare_all(texts)), {}
+        for head, part in zip(self.schema, calibration.of_heads(self.schema, read.logits), strict=True):
+            method = choose(head, part, targets[head.name])
+            self.calibrations[head.name] = method(head, part, targets[head.name])
+            likely[head.name] = out_of_fold(head, part, targets[head.name], method)
+        self.doubt = Doubt.fit(self.schema, likely, targets, read.familiar)
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Return the logits of raw `texts` before calibration, shape (texts, sum of widths)."""
@@ -110,7 +120,7 @@ class TriageModel:
         read = self.family.forward(prepare_all(texts))
         parts = zip(self.schema, calibration.of_heads(self.schema, read.logits), strict=True)
         likely = {head.name: self.calibrations[head.name](head, part) for head, part in parts}
-        return Predictions(likely, read.wordless, read.windows)
+        return Predictions(likely, read.wordless, read.windows, read.familiar)
 
     def attribute(self, texts: Sequence[str], directions: Floats) -> Attribution:
         """Return what each word of `texts` adds to the calibrated logits along each of `directions`.
@@ -139,6 +149,7 @@ class TriageModel:
                 "ranking": self.ranking,
                 "lineage": self.lineage,
                 "languages": list(self.languages),
+                "doubt": self.doubt.to_json(),
                 "checksums": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
             }
             _write_json(folder / "model.json", contents)
@@ -186,6 +197,7 @@ class TriageModel:
             ranking=contents["ranking"],
             lineage=contents["lineage"],
             languages=tuple(contents.get("languages", ())),  # artefacts written before it was known lack it
+            doubt=Doubt.from_json(contents["doubt"]) if "doubt" in contents else Doubt(),
             version=_version(folder, contents["family"]),
         )
 

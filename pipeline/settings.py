@@ -138,7 +138,7 @@ class Rank(Section):
     explain_from: Annotated[float, Field(ge=0, le=100)] = 20
     explain_most: Annotated[int, Field(ge=0)] = 100
     words_per_reason: Annotated[int, Field(ge=1)] = 4
-    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.45
+    widest: Annotated[float, Field(gt=0, le=1)] = 0.5
 
     @property
     def capacity(self) -> int:

@@ -84,7 +84,7 @@ class Cascade:
 
     def forward(self, texts: Sequence[str]) -> Forward:
         """Return the logits of `texts`, and how far each could be read by the tiers that read it."""
-        one, wordless, windows = self.first.forward(texts)
+        one, wordless, windows, familiar = self.first.forward(texts)
         logits = self.stacking.of_first(one)
         routed = np.flatnonzero(self.routing(logits) | wordless)
         if len(routed):
@@ -92,14 +92,14 @@ class Cascade:
             logits[routed] = self.stacking.of_both(one[routed], two.logits)
             wordless[routed] &= two.wordless
             windows[routed] = two.windows
-        return Forward(logits, wordless, windows)
+        return Forward(logits, wordless, windows, familiar)
 
     def attribute(self, texts: Sequence[str], directions: Floats) -> Attribution:
         """Return what each word of `texts` adds along every row of `directions`, as the tier that decided sees it.
 
         Where both did, that is the encoder's view: leaving a word out of the text and asking both.
         """
-        one, wordless, _ = self.first.forward(texts)
+        one, wordless, *_ = self.first.forward(texts)
         routed = self.routing(self.stacking.of_first(one)) | wordless
         rows = [np.flatnonzero(~routed), np.flatnonzero(routed)]
         parts = [[texts[row] for row in some.tolist()] for some in rows]

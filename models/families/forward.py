@@ -20,11 +20,14 @@ class Forward(NamedTuple):
         Which texts hold no word that the family has learnt from: there is nothing to predict from.
     windows
         In how many windows each text was read, shape (texts,); 1 where it was read as a whole.
+    familiar
+        Share of each text's words, or parts of words, that the training texts had, shape (texts,).
     """
 
     logits: NDArray[np.float32]
     wordless: NDArray[np.bool_]
     windows: NDArray[np.int32]
+    familiar: NDArray[np.float32]
 
 
 def later(progress: Callable[..., None], done: float) -> Callable[..., None]:

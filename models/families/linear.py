@@ -30,6 +30,7 @@ HASHING = Hashing(bits=20, char_min=3, char_max=5, word_max=2)
 MIN_TEXTS = 2  # a feature of one text alone teaches nothing that carries over, and doubles the size
 COMMON = (np.log(1 / 0.02) + 1) ** 2  # squared inverse document frequency of a word that 2% of the texts hold
 BATCH = 256
+ALL, PARTLY, WHOLLY = 0, 1, 2  # the columns of the counts of words
 YES_NO_PACE = 0.75
 CHUNK = 2_048  # texts featurised together when predicting: large enough to vectorise, small enough for the cache
 
@@ -93,30 +94,35 @@ class Linear:
         """Return the logits of `texts`, and which are wordless; however long, a text is read as a whole."""
         logits = np.empty((len(texts), len(self.bias)), np.float32)
         wordless = np.empty(len(texts), bool)
+        familiar = np.empty(len(texts), np.float32)
         for start in range(0, len(texts), CHUNK):
             features = extract(texts[start : start + CHUNK], self.hashing)
             evidence, lengths, words = self._read(features)
             logits[start : start + CHUNK] = evidence / lengths[:, None] + self.bias
-            wordless[start : start + CHUNK] = words == 0
-        return Forward(logits, wordless, np.ones(len(texts), np.int32))
+            wordless[start : start + CHUNK] = words[:, PARTLY] == 0
+            familiar[start : start + CHUNK] = words[:, WHOLLY] / np.maximum(words[:, ALL], 1)
+        return Forward(logits, wordless, np.ones(len(texts), np.int32), familiar)
 
     def _read(self, features: Features) -> tuple[Floats, Floats, Floats]:
-        """Return each text's evidence for every label, its length as a vector, and its number of known words.
+        """Return each text's evidence for every label, its length as a vector, and how many words it has.
 
-        Known is a word, and no symbol, with a part that was seen in training.
+        Words, and no symbols, are counted three times: all of them, those with a part that was seen in training, and
+        those that were seen as a whole.
         """
         of_texts = features.in_text @ self._known.look_up(features, self._read_words)
         runs = self._rows(features.pairs)
         width = len(self.bias)
         lengths = np.sqrt(np.maximum(of_texts[:, width] + runs @ self.squares, 1e-9))
-        return of_texts[:, :width] + runs @ self.weights, lengths, of_texts[:, width + 1]
+        return of_texts[:, :width] + runs @ self.weights, lengths, of_texts[:, width + 1 :]
 
     def _read_words(self, features: Features, words: I64) -> Floats:
-        """Return, of some different words, what each adds: evidence, squared length, and 1 where it is a known word."""
+        """Return, of some different words, what each adds: evidence, squared length, and to the counts of words."""
         counts = self._rows(features.of_word(words))
-        seen = np.add.reduceat(np.append(counts.indices < len(self.weights) - 1, 0), counts.indptr[:-1]) > 0
-        known = (seen & features.is_word(words)).astype(np.float32)
-        return np.column_stack([counts @ self.weights, counts @ self.squares, known])
+        unseen = len(self.weights) - 1
+        partly = np.add.reduceat(np.append(counts.indices < unseen, 0), counts.indptr[:-1]) > 0
+        wholly = self.row_of[features.own_bucket[words]] < unseen
+        known = features.is_word(words)[:, None] * np.column_stack([np.ones(len(words)), partly, wholly])
+        return np.column_stack([counts @ self.weights, counts @ self.squares, known]).astype(np.float32)
 
     def attribute(self, texts: Sequence[str], directions: Floats) -> Attribution:
         """Return what each word of `texts` adds along every row of `directions`.

@@ -45,9 +45,9 @@ class Leaders:
 
     def add(self, keys: Sequence[str], priorities: Iterable[float], ids: Iterable[str]) -> None:
         """Take the next rows in."""
-        for key, *rank in zip(keys, priorities, ids, strict=True):
-            if key not in self._best or tuple(rank) > self._best[key]:
-                self._best[key] = (rank[0], rank[1])
+        for key, rank in zip(keys, zip(priorities, ids, strict=True), strict=True):
+            if key not in self._best or rank > self._best[key]:
+                self._best[key] = rank
         if len(self._best) > 20 * self._capacity + 1_000:
             self._best = {key: self._best[key] for key in self.leads()}
 

@@ -124,7 +124,9 @@ class Nightly:
         keys, ids = _keys(rows), scored.column("id").to_pylist()
         priorities = scored.column("priority").to_pylist()
         led = np.flatnonzero(~scored.column("review").to_numpy()).tolist()
-        self._leaders.add(*([column[place] for place in led] for column in (keys, priorities, ids)))
+        self._leaders.add(
+            [keys[place] for place in led], [priorities[place] for place in led], [ids[place] for place in led]
+        )
 
     def _gather(self, spool: Spool) -> pa.Table:
         leads = self._leaders.leads()

@@ -43,8 +43,9 @@ class Spool:
             likely = predictions.probabilities[head.name]
             columns |= {name: pa.array(likely[:, i].copy()) for i, name in enumerate(head.columns)}
         columns["wordless"] = pa.array(predictions.wordless)
-        # An artefact that answers with code of before there were windows says nothing of them.
+        # An artefact that answers with code of before there were these says nothing of them.
         columns["windows"] = pa.array(getattr(predictions, "windows", np.ones(len(predictions), np.int32)))
+        columns["familiar"] = pa.array(getattr(predictions, "familiar", np.ones(len(predictions), np.float32)))
         batch = pa.RecordBatch.from_pydict(columns)
         if self._writer is None:
             options = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -75,4 +76,5 @@ class Spool:
             },
             np.asarray(batch.column("wordless").to_numpy(zero_copy_only=False), bool),
             np.asarray(batch.column("windows").to_numpy(), np.int32),
+            np.asarray(batch.column("familiar").to_numpy(), np.float32),
         )

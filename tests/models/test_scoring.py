@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import percentileofscore
 
+from models.doubt import Doubt
 from models.features import token_strings, tokenise
 from models.ranking import Ranking
 from models.schema import Head, Schema
@@ -24,6 +25,7 @@ from models.scoring import (  # fmt: skip
     REASON,
     RECORD,
     UNCERTAIN,
+    UNFAMILIAR,
     count_earlier,
     earlier_texts,
     fill,
@@ -248,23 +250,28 @@ def test_a_text_without_a_known_word_goes_to_review(model: TriageModel) -> None:
         assert row["review"] == (row["review_reason"] is not None)
 
 
-def test_review_says_why() -> None:
-    """Unsure is a text on which no single-label head is sure; one sure head is enough."""
+def test_review_says_why(model: TriageModel) -> None:
+    """Unsure is a text on which every single-label head is in doubt; one sure head is enough."""
     schema = Schema(
         (Head("mood", "nominal", ("bad", "good")), Head("pace", "ordinal", ("slow", "fast")), Head("lost", "binary"))
     )
     likely = {
-        "mood": np.array([[0.5, 0.5], [0.9, 0.1], [0.5, 0.5], [0.5, 0.5]], np.float32),
-        "pace": np.array([[0.4, 0.6], [0.5, 0.5], [0.1, 0.9], [0.5, 0.5]], np.float32),
-        "lost": np.array([[0.99]] * 4, np.float32),
+        "mood": np.array([[0.5, 0.5], [0.9, 0.1], [0.5, 0.5], [0.5, 0.5], [0.5, 0.5]], np.float32),
+        "pace": np.array([[0.4, 0.6], [0.5, 0.5], [0.1, 0.9], [0.5, 0.5], [0.5, 0.5]], np.float32),
+        "lost": np.array([[0.99]] * 5, np.float32),
     }
-    predictions = Predictions(likely, np.array([False, False, False, True]), np.ones(4, np.int32))
-    ours = [False] * 4
-    assert review(schema, predictions, 0.7, ours) == [UNCERTAIN, None, None, NO_WORDS]
-    assert review(schema, predictions, 0.0, ours) == [None, None, None, NO_WORDS]
-    assert review(schema, predictions, 0.7, [True, True, False, True]) == [LANGUAGE, LANGUAGE, None, NO_WORDS]
-    only_binary = Predictions({"lost": likely["lost"]}, predictions.wordless, predictions.windows)
-    assert review(Schema((Head("lost", "binary"),)), only_binary, 1.0, ours) == [None, None, None, NO_WORDS]
+    wordless, familiar = np.array([False, False, False, True, False]), np.array([1, 1, 1, 0, 0.1], np.float32)
+    predictions = Predictions(likely, wordless, np.ones(5, np.int32), familiar)
+    judge = replace(model, schema=schema, doubt=Doubt({"mood": 0.3, "pace": 0.3}, familiar=0.2))
+    ours = [False] * 5
+    assert review(judge, predictions, 0.5, ours) == [UNCERTAIN, None, None, NO_WORDS, UNFAMILIAR]
+    assert review(judge, predictions, 1.0, ours) == [None, None, None, NO_WORDS, UNFAMILIAR]
+    strange = [True, True, False, True, False]
+    assert review(judge, predictions, 0.5, strange) == [LANGUAGE, LANGUAGE, None, NO_WORDS, UNFAMILIAR]
+    untold = replace(judge, doubt=Doubt())
+    assert review(untold, predictions, 0.5, ours) == [None, None, None, NO_WORDS, None]
+    empty = replace(judge, doubt=Doubt({"mood": 0.6, "pace": 0.7}))
+    assert review(empty, predictions, 0.5, ours) == [UNCERTAIN, None, None, NO_WORDS, UNCERTAIN]
 
 
 LETTERS = [
@@ -276,7 +283,7 @@ LETTERS = [
 
 def by_language(model: TriageModel, **columns: Sequence[Any]) -> list[bool]:
     """Return which of `LETTERS` go to review for their language, whatever the model is sure of."""
-    sure = replace(RANKING, min_confidence=0.0)
+    sure = replace(RANKING, widest=1.0)
     scored = score(model, {"text": LETTERS, **columns}, sure, NOW)
     assert scored.column("review").to_pylist() == [reason is not None for reason in scored["review_reason"].to_pylist()]
     return [reason == LANGUAGE for reason in scored["review_reason"].to_pylist()]

@@ -23,7 +23,7 @@ from ..forward import Forward, later
 from ..occlusion import occlude
 from .readout import Readout
 from .runtime import Exported, OpenVino, Runtime, Torch, has_gpu, has_openvino, limit_shape_caches, pool
-from .tokens import Tokeniser, common_words
+from .tokens import Tokeniser, common_words, share_met, tokens_met
 from .weights import Weights
 
 Floats = NDArray[np.float32]
@@ -43,6 +43,8 @@ class Encoder:
         The encoder as it was trained, for a GPU and for machines without OpenVINO.
     common
         Words that over 2% of the training texts hold.
+    met
+        Which tokens the training texts hold, shape (vocabulary,).
     report
         What was found while exporting, as plain data.
     """
@@ -52,6 +54,7 @@ class Encoder:
     weights: Weights
     exported: Exported | None
     common: frozenset[str]
+    met: NDArray[np.bool_]
     report: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -101,7 +104,7 @@ class Encoder:
             fine_tune(network, tokeniser, learnt, held_out, tuning, seed, scratch, later(progress, 0.05))
         tuned = average(network, before, tokeniser, held_out)
         readout = network.to_readout()
-        family = cls(tokeniser, readout, Weights.of(encoder), None, common_words(texts))
+        family = cls(tokeniser, readout, Weights.of(encoder), None, common_words(texts), tokens_met(tokeniser, texts))
         family.exported, family.report = exported_if_good(family, encoder.eval(), settings, texts, targets, held_out)
         family.report["tuned_share"] = tuned
         progress(1.0)
@@ -111,13 +114,15 @@ class Encoder:
         """Return the logits of `texts`, which are wordless, and in how many windows each was read."""
         width = sum(head.width for head in self.readout.schema)
         read = Forward(
-            np.empty((len(texts), width), np.float32), np.empty(len(texts), bool), np.empty(len(texts), np.int32)
-        )
+            np.empty((len(texts), width), np.float32), np.empty(len(texts), bool), np.empty(len(texts), np.int32),
+            np.empty(len(texts), np.float32),
+        )  # fmt: skip
         for start in range(0, len(texts), CHUNK):
             windows = self.tokeniser.windows(texts[start : start + CHUNK])
             read.logits[start : start + CHUNK] = self.readout(pool(self.runtime, windows))
             read.wordless[start : start + CHUNK] = windows.wordless
             read.windows[start : start + CHUNK] = windows.count
+            read.familiar[start : start + CHUNK] = share_met(self.tokeniser, windows, self.met)
         return read
 
     def logits(self, texts: Sequence[str], runtime: Runtime | None = None) -> Floats:
@@ -157,6 +162,7 @@ class Encoder:
             "precision": self.exported.precision if self.exported else None,
             "config": self.weights.config,
             "common": sorted(self.common),
+            "met": np.packbits(self.met).tobytes().hex(),
             "report": self.report,
         }
         (folder / "encoder.json").write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
@@ -178,6 +184,7 @@ class Encoder:
             weights=Weights(contents["config"], folder / "encoder.safetensors"),
             exported=Exported.load(folder, precision) if precision else None,
             common=frozenset(contents["common"]),
+            met=np.unpackbits(np.frombuffer(bytes.fromhex(contents["met"]), np.uint8)).astype(bool),
             report=contents["report"],
         )
 
@@ -203,7 +210,7 @@ class Frozen(Encoder):
 
         encoder, tokeniser = load_pretrained(settings["encoder"], max_tokens=settings["max_tokens"], dropout=0.0)
         blank = Readout.blank(schema, int(encoder.config.hidden_size))
-        family = cls(tokeniser, blank, Weights.of(encoder), None, common_words(texts))
+        family = cls(tokeniser, blank, Weights.of(encoder), None, common_words(texts), tokens_met(tokeniser, texts))
         # Readouts are fitted to what the export gives, so that there is no loss to judge.
         family.exported, family.report = exported_if_good(family, encoder.eval(), settings, texts, None)
         vectors = []

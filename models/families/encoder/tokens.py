@@ -56,6 +56,16 @@ class Tokeniser:
         if self._room < 1:
             raise ValueError(f"model.max_tokens must leave room beside the special tokens; got {max_tokens}")
 
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens that there are."""
+        return int(self._backend.get_vocab_size())
+
+    @property
+    def special(self) -> int:
+        """Number of special tokens around every window."""
+        return len(self._before) + len(self._after)
+
     @classmethod
     def load(cls, file: Path, max_tokens: int) -> Tokeniser:
         """Return the tokeniser that `file` describes."""
@@ -85,6 +95,24 @@ class Tokeniser:
             ends = [len(tokens) * part // parts for part in range(parts + 1)]
             ids += [[*self._before, *tokens[ends[i] : ends[i + 1]], *self._after] for i in range(parts)]
         return Windows(ids, np.repeat(np.arange(len(texts)), count), count, wordless)
+
+
+def tokens_met(tokeniser: Tokeniser, texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which tokens of the vocabulary occur in `texts`, shape (vocabulary,)."""
+    met = np.zeros(tokeniser.vocabulary, bool)
+    for window in tokeniser.windows(texts).ids:
+        met[window] = True
+    return met
+
+
+def share_met(tokeniser: Tokeniser, windows: Windows, met: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the share of each text's tokens, special ones apart, that are `met`, shape (texts,)."""
+    texts = len(windows.count)
+    lengths = np.array([len(window) for window in windows.ids], np.int64)
+    of_token = np.repeat(windows.text, lengths)
+    special = tokeniser.special * windows.count  # they are always met
+    known = np.bincount(of_token, met[np.concatenate(windows.ids)] if len(lengths) else None, texts) - special
+    return np.asarray(known / np.maximum(np.bincount(of_token, minlength=texts) - special, 1), np.float32)
 
 
 def common_words(texts: Sequence[str]) -> frozenset[str]:
