@@ -37,6 +37,7 @@ class Split(Section):
     by: str = "customer_id"
     test: Annotated[float, Field(ge=0, lt=1)] = 0.2
     calibration: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    latest: bool = False
 
     @model_validator(mode="after")
     def _leaves_something_to_learn_from(self) -> Split:

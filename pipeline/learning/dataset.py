@@ -21,7 +21,7 @@ from pipeline.feedback.reading import read_feedback
 from pipeline.feedback.sources import SourceFile, discover
 from pipeline.settings import Source
 
-KEPT = ("source", "id", "text", "customer_id", "channel", "lang", "industry", "nps")
+KEPT = ("source", "id", "text", "created_at", "customer_id", "channel", "lang", "industry", "nps")
 
 
 @dataclass

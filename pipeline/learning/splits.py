@@ -1,4 +1,4 @@
-"""Who is trained on, calibrated on and tested on: decided by hash, so that it never depends on order or on chance.
+"""Who is trained on, calibrated on and tested on: decided by hash or by date, and never by order or by chance.
 
 Rows that belong together form a group: those of one customer, and texts that are the same or nearly so (Jaccard
 similarity of character 5-grams about 0.8 or more, found by MinHash, Broder 1997). A group is never on two sides.
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.instants import all_seconds
 from models.text import prepare_all
 from pipeline.config import ConfigError
 from pipeline.settings import Split
@@ -43,14 +44,21 @@ class Splits:
 
 
 def split(data: Dataset, settings: Split) -> Splits:
-    """Return the splits of `data`: the source's own where it brings one, else by hash of each row's group."""
+    """Return the splits of `data`: the source's own where it brings one, else by hash of each row's group, or by date.
+
+    Raises
+    ------
+    ConfigError
+        ``settings.latest`` is set, and no row has a date.
+    """
     plain = [normalise(text) for text in prepare_all(data.texts)]
     keys = _keys(data, settings.by, plain)
     group = groups(keys, plain)
-    share = _shares(keys, group)
+    own = np.array(data.columns["split"], object)
+    share = _latest_first(data.columns["created_at"], group, own) if settings.latest else _shares(keys, group)
     side = np.where(share < settings.test, "test", "train").astype(object)
     side[(share >= settings.test) & (share < settings.test + settings.calibration)] = "calibration"
-    side, excluded = _own_sides(np.array(data.columns["split"], object), side, share, group, settings)
+    side, excluded = _own_sides(own, side, share, group, settings)
     train, calibration, test = (np.flatnonzero(side == name) for name in SIDES)
     return Splits(train, calibration, test, group, excluded)
 
@@ -113,6 +121,29 @@ def _shares(keys: Sequence[str], group: Rows) -> NDArray[np.float64]:
     np.minimum.at(smallest, group, np.array([_hash(key) for key in keys], np.int64))
     # Hashed again: the smallest of several hashes is small, and would send large groups to the test side.
     return np.array([_hash(f"side {number}") / 2**63 for number in smallest])[group]
+
+
+def _latest_first(created: Sequence[str | None], group: Rows, own: NDArray[np.object_]) -> NDArray[np.float64]:
+    """Return the share of rows that are in groups with a later text than each row's; 1 for groups without a date.
+
+    Counted apart among rows of which their source says that they are to be trained on, and among those of no word.
+    """
+    when = np.nan_to_num(all_seconds(created), nan=-np.inf)
+    if not np.isfinite(when).any():
+        raise ConfigError(
+            "data.split.latest needs dates, and no row has a created_at; map one with data.sources[].columns"
+        )
+    share = np.ones(len(group))
+    for word in ("train", None):
+        rows = np.flatnonzero(own == word)
+        numbers, place, size = np.unique(group[rows], return_inverse=True, return_counts=True)
+        last = np.full(len(numbers), -np.inf)
+        np.maximum.at(last, place, when[rows])
+        order = np.lexsort((numbers, -last))
+        before = np.empty(len(numbers))
+        before[order] = np.cumsum(size[order]) - size[order]
+        share[rows] = np.where(np.isfinite(last), before / max(len(rows), 1), 1.0)[place]
+    return share
 
 
 def _own_sides(

@@ -115,7 +115,7 @@ def test_an_unknown_column_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         split(dataset(["a", "b"]), Split(by="client"))
     assert str(caught.value) == (
-        "data.split.by must be one of source, id, text, customer_id, channel, lang, industry, nps, split; got 'client'"
+        "data.split.by must be one of source, id, text, created_at, customer_id, channel, lang, industry, nps, split; got 'client'"
     )
 
 
@@ -215,3 +215,38 @@ def test_rows_with_and_without_a_side_of_their_own_never_part_a_customer() -> No
         assert said[number] == named[number]
         assert said[number + 400] in (named[number], "none")
     assert found.excluded == {"same customer or text as a test row": 100}
+
+
+# ---- the latest texts held out ---------------------------------------------------------------------------------------
+
+DAYS = [f"2026-{1 + day // 28:02}-{1 + day % 28:02}" for day in range(200)]
+
+
+def test_the_latest_texts_are_held_out_where_asked() -> None:
+    created: list[str | None] = [DAYS[(row * 37) % 200] for row in range(200)]
+    found = split(dataset(invented(200), created_at=created), Split(latest=True))
+    when = {name: [created[row] or "" for row in getattr(found, name)] for name in ("train", "calibration", "test")}
+    assert max(when["train"]) < min(when["calibration"]) < max(when["calibration"]) < min(when["test"])
+    assert [len(when[name]) for name in when] == pytest.approx([140, 20, 40], abs=1)
+
+
+def test_a_customer_goes_where_the_latest_text_goes_and_the_undated_are_trained_on() -> None:
+    created: list[str | None] = [*DAYS[:198], None, None]
+    customers: list[str | None] = [f"C{row}" for row in range(200)]
+    customers[0] = customers[197]
+    found = sides(split(dataset(invented(200), created_at=created, customer_id=customers), Split(latest=True)), 200)
+    assert found[0] == found[197] == "test"
+    assert found[198:] == ["train", "train"]
+
+
+def test_of_a_set_that_names_its_sides_the_latest_train_rows_calibrate() -> None:
+    own: list[str | None] = ["train"] * 100 + ["test"] * 100
+    found = split(dataset(invented(200), created_at=[*DAYS], split=own), Split(latest=True))
+    assert found.train.tolist() == list(range(90))
+    assert found.calibration.tolist() == list(range(90, 100))
+    assert found.test.tolist() == list(range(100, 200))
+
+
+def test_dates_are_needed_to_tell_the_latest() -> None:
+    with pytest.raises(ConfigError, match=r"^data.split.latest needs dates, and no row has a created_at; map one with"):
+        split(dataset(invented(20)), Split(latest=True))
