@@ -18,6 +18,7 @@ from .attribution import Attribution
 from .calibration import Calibration
 from .doubt import Doubt
 from .families import FAMILIES, Family
+from .promise import Evidence
 from .schema import Schema
 from .targets import Targets
 from .text import prepare_all
@@ -61,7 +62,8 @@ class TriageModel:
 
     `ranking` holds the weights with which the artefact ranks where nobody gives others (see `models.ranking`);
     `lineage` is what is known of the training: data hashes, configuration hash, commit. `languages` are those it was
-    evaluated on, in ISO 639-1; none means that nobody looked, and that no text is held back for its language.
+    evaluated on, in ISO 639-1; none means that nobody looked, and that no text is held back for its language. `doubt`
+    and `evidence` are what held-out rows told: when to abstain, and how often each binary head was right.
     """
 
     schema: Schema
@@ -72,6 +74,7 @@ class TriageModel:
     lineage: dict[str, Any] = field(default_factory=dict)
     languages: tuple[str, ...] = ()
     doubt: Doubt = field(default_factory=Doubt)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
     version: str = "unsaved"
 
     @classmethod
@@ -110,6 +113,7 @@ class TriageModel:
             self.calibrations[head.name] = method(head, part, targets[head.name])
             likely[head.name] = out_of_fold(head, part, targets[head.name], method)
         self.doubt = Doubt.fit(self.schema, likely, targets, read.familiar)
+        self.evidence = Evidence.of_schema(self.schema, likely, targets)
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Return the logits of raw `texts` before calibration, shape (texts, sum of widths)."""
@@ -142,6 +146,7 @@ class TriageModel:
         try:
             self.family.save(folder)
             _write_json(folder / "schema.json", self.schema.to_json())
+            _write_json(folder / "evidence.json", {name: item.to_json() for name, item in self.evidence.items()})
             contents = {
                 "format": FORMAT,
                 "family": self.family_name,
@@ -198,6 +203,7 @@ class TriageModel:
             lineage=contents["lineage"],
             languages=tuple(contents.get("languages", ())),  # artefacts written before it was known lack it
             doubt=Doubt.from_json(contents["doubt"]) if "doubt" in contents else Doubt(),
+            evidence=_evidence(folder / "evidence.json"),
             version=_version(folder, contents["family"]),
         )
 
@@ -216,6 +222,11 @@ def _check_learnable(schema: Schema, targets: Targets) -> None:
             )
         if head.kind == "binary" and held.mean() == 1:
             raise ValueError(f"head {head.name!r}: every training row says yes; it needs rows that say no as well")
+
+
+def _evidence(file: Path) -> dict[str, Evidence]:
+    """Return what held-out rows told; nothing for artefacts written before it was kept."""
+    return {name: Evidence.from_json(name, data) for name, data in _read_json(file).items()} if file.exists() else {}
 
 
 def _version(folder: Path, family: str) -> str:

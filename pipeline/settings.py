@@ -133,6 +133,7 @@ class Rank(Section):
         "reach": 0.3,
         "waiting": 0.3,
     }
+    promise: str = "detractor"
     repeat_window_days: Annotated[float, Field(gt=0)] = 30
     sla_hours: dict[str, Annotated[float, Field(gt=0)]] = {"critical": 1, "high": 8, "normal": 48, "low": 240}
     full_reach: Annotated[float, Field(gt=0)] = 100_000

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from models.promise import Promise
 from models.ranking import Ranking, inactive
 from models.scoring import RECORD, table
 from models.triage import Predictions, TriageModel
@@ -28,6 +29,7 @@ from pipeline.feedback.sources import Discovery, SourceFile
 from .cases import CaseTexts, Leaders, case_key, escalations
 from .context import DumpContext
 from .intake import FileCount, totals
+from .promised import Promised
 from .publish import MANIFEST, published, write_csv, write_html, write_manifest
 from .spool import Spool
 
@@ -49,6 +51,7 @@ class Nightly:
         self._progress = progress
         self._context = DumpContext(config.rank.repeat_window_days)
         self._leaders = Leaders(config.rank.capacity)
+        self._promised = Promised(model, config.rank.promise)
 
     def run(self, found: Discovery, folder: Path) -> dict[str, Any]:
         """Return the manifest of the night whose files are now in `folder`."""
@@ -58,7 +61,7 @@ class Nightly:
             counts = self._predict(found.files, spool, folder)
         self._context.close()
         reviewed = self._rank(spool, folder)
-        cases = self._gather(spool)
+        cases, promise = self._gather(spool)
         spool_path.unlink(missing_ok=True)
         manifest = {
             "files": [item.to_json() for item in counts],
@@ -67,6 +70,7 @@ class Nightly:
             "escalations": cases.num_rows,
             "capacity": self._config.rank.capacity,
             "review": reviewed,
+            "promise": promise.to_json() if promise else None,
             "model_version": self._model.version,
             "config": self._config.digest(),
             "weights_without_a_factor": inactive(self._model.schema, self._explained),
@@ -113,6 +117,7 @@ class Nightly:
                     review_writer.write_table(doubtful)
                 reviewed += doubtful.num_rows
                 self._lead(rows, scored)
+                self._promised.add(predictions)
                 self._progress("ranking", rows.num_rows)
         finally:
             for writer in (scored_writer, review_writer):
@@ -128,7 +133,7 @@ class Nightly:
             [keys[place] for place in led], [priorities[place] for place in led], [ids[place] for place in led]
         )
 
-    def _gather(self, spool: Spool) -> pa.Table:
+    def _gather(self, spool: Spool) -> tuple[pa.Table, Promise | None]:
         leads = self._leaders.leads()
         found = {key: CaseTexts() for key in leads}
         for start, rows, _ in spool:
@@ -144,7 +149,8 @@ class Nightly:
                 scored = self._scored(start + some, chosen, spool.predictions(chosen), ranking).to_pylist()
                 for place, row, outcome in zip(some.tolist(), chosen.to_pylist(), scored, strict=True):
                     found[keys[place]].add(row | outcome)
-        return escalations(found, self._model.schema)
+        promise = self._promised.of([texts.lead for texts in found.values() if texts.lead])
+        return escalations(found, self._model.schema), promise
 
     def _scored(
         self, numbers: NDArray[np.int64], rows: pa.RecordBatch, predictions: Predictions, ranking: Ranking

@@ -58,6 +58,7 @@ def closing(manifest: Mapping[str, Any], output: Path) -> str:
         f"{sums['rows_in']:,} rows in: {sums['rows_scored']:,} scored, {_rejected(sums)}",
         f"{manifest['escalations']} customers to call (room for {manifest['capacity']}), "
         f"{manifest['review']:,} texts to review, model {manifest['model_version']}",
+        *([manifest["promise"]["said"]] if manifest["promise"] else []),
         f"published: {output}/ (escalations.html is the list)",
     ]
     if manifest["weights_without_a_factor"]:

@@ -20,7 +20,7 @@ from pipeline.config import Config
 from pipeline.learning.dataset import Dataset
 
 SETTINGS = Config.model_validate({"model": {"family": "linear", "linear": {"epochs": 2}}}).model.model_dump()
-FILES = {"card.md", "linear.json", "linear.safetensors", "model.json", "schema.json"}
+FILES = {"card.md", "evidence.json", "linear.json", "linear.safetensors", "model.json", "schema.json"}
 
 
 @pytest.fixture

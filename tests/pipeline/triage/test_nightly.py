@@ -362,6 +362,26 @@ def test_the_spreadsheet_tells_the_same_as_the_table(sampled: Any) -> None:
         assert row["signals"] == "; ".join(case["signals"])
 
 
+def test_the_list_says_what_it_promises(sampled: Any, model: TriageModel) -> None:
+    promise = sampled.manifest["promise"]
+    cases = sampled.rows("escalations")
+    assert promise["calls"] == len(cases)
+    page = (sampled.folder / "escalations.html").read_text(encoding="utf-8")
+    assert html.escape(promise["said"][1:]).replace("&#x27;", "&#39;") in page
+    assert promise["at_least"] is not None or promise["reason"]
+
+
+def test_a_promise_counts_what_customers_said_themselves(
+    write_lines: Callable[..., Path], run_night: Callable[..., Any], model: TriageModel
+) -> None:
+    rows = [{"id": f"{row}", "text": f"{ANGRY} {row}", "nps": 1 if row < 3 else 9} for row in range(5)]
+    path = write_lines("a.jsonl", rows)
+    promise = run_night(path, overrides=["rank.widest=1"]).manifest["promise"]
+    assert promise["said"] == "call these 5; at least 3 of them are detractors (90% guarantee)"
+    assert run_night(path, overrides=['rank.promise=""']).manifest["promise"] is None
+    assert run_night(path, by=replace(model, evidence={})).manifest["promise"] is None
+
+
 def test_of_a_customer_only_the_text_that_leads_is_explained(
     write_lines: Callable[..., Path], run_night: Callable[..., Any], model: TriageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
