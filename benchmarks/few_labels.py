@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.machine import record
 from benchmarks.peers import figures_of
 from benchmarks.sets import SETS, Task
+from models.scoring import given_labels
 from models.triage import TriageModel
 
 SEEDS = (7, 8, 9)
@@ -50,7 +51,8 @@ def few_shot(task: Task, shots: int, seed: int) -> dict[str, float]:
 def fitted(task: Task, rows: np.ndarray, family: str, seed: int) -> dict[str, float]:
     settings = task.config.model_settings() | {"family": family, "checkpoints": "", "export": "none"}
     model = TriageModel.fit(task.data.schema, *task.data.take(rows), settings, seed)
-    return figures_of(task, task.data.schema, model.predict(task.test_texts).probabilities)
+    likely = model.predict(task.test_texts).probabilities
+    return figures_of(task, task.data.schema, likely, given_labels(model, likely))
 
 
 def own_beside_starter() -> list[str]:

@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.sets import METRICS, Task
 from models.families.routing import Routing
 from models.schema import Head, Schema
+from models.scoring import given_labels
 from models.triage import TriageModel
 from pipeline.learning.evaluation import evaluate
 
@@ -26,11 +27,15 @@ Predict = Callable[[Sequence[str]], dict[str, np.ndarray]]
 FULL_EPOCHS = 3
 
 
-def figures_of(task: Task, schema: Schema, likely: dict[str, np.ndarray]) -> Figures:
-    """Return the figures of some heads' probabilities on the test side."""
+def figures_of(
+    task: Task, schema: Schema, likely: dict[str, np.ndarray], labels: dict[str, np.ndarray] | None = None
+) -> Figures:
+    """Return the figures of some heads' probabilities, and of the labels given, on the test side."""
     targets = {name: target.take(task.sides.test) for name, target in task.data.targets.items()}
     groups = task.sides.group[task.sides.test]
-    reports = evaluate(schema, likely, targets, groups, resamples=50, seed=1, capacity=task.config.rank.capacity)
+    reports = evaluate(
+        schema, likely, targets, groups, resamples=50, seed=1, capacity=task.config.rank.capacity, labels=labels
+    )
     return {
         f"{name} {metric}": report.figures[metric].value
         for name, report in reports.items()
@@ -38,13 +43,17 @@ def figures_of(task: Task, schema: Schema, likely: dict[str, np.ndarray]) -> Fig
     }
 
 
-def judged(task: Task, predict: Predict) -> Figures:
-    """Return the figures of `predict` on the test side, and its rows per CPU-second there: texts it never met."""
+def judged(task: Task, predict: Predict, model: TriageModel | None = None) -> Figures:
+    """Return the figures of `predict` on the test side, and its rows per CPU-second there: texts it never met.
+
+    The labels are those that `model` gives; a peer's are the likeliest.
+    """
     predict(["to load what is loaded once"])
     start = time.process_time()
     likely = predict(task.test_texts)
     taken = time.process_time() - start
-    return figures_of(task, task.data.schema, likely) | {"rows_per_cpu_s": len(task.test_texts) / taken}
+    labels = given_labels(model, likely) if model else None
+    return figures_of(task, task.data.schema, likely, labels) | {"rows_per_cpu_s": len(task.test_texts) / taken}
 
 
 def ours(family: str) -> System:
@@ -52,7 +61,7 @@ def ours(family: str) -> System:
 
     def measure(task: Task, seed: int) -> dict[str, Figures]:
         model, trained = _trained(task, family, seed)
-        return {family: trained | judged(task, lambda texts: model.predict(texts).probabilities)}
+        return {family: trained | judged(task, lambda texts: model.predict(texts).probabilities, model)}
 
     return measure
 
@@ -62,12 +71,17 @@ def cascade(task: Task, seed: int) -> dict[str, Figures]:
     model, trained = _trained(task, "cascade", seed)
     family = model.family
     alone = replace(model, family=family.second, family_name="encoder", calibrations=dict(model.calibrations))
-    alone.calibrate(*task.data.take(task.sides.calibration))
+    alone.calibrate(*task.data.take(task.sides.calibration), balances(task))
     every = replace(model, family=replace(family, routing=Routing.everything(model.schema)))
     return {
-        name: trained | judged(task, lambda texts, one=one: one.predict(texts).probabilities)
+        name: trained | judged(task, lambda texts, one=one: one.predict(texts).probabilities, one)
         for name, one in (("cascade", model), ("every", every), ("encoder", alone))
     }
+
+
+def balances(task: Task) -> dict[str, float]:
+    """Return how far the rare labels of each head are raised."""
+    return {name: one.balance for name, one in task.config.model.heads.items()}
 
 
 def _trained(task: Task, family: str, seed: int) -> tuple[TriageModel, Figures]:
@@ -76,7 +90,7 @@ def _trained(task: Task, family: str, seed: int) -> tuple[TriageModel, Figures]:
     start = time.perf_counter()
     model = TriageModel.fit(task.data.schema, *learnt, settings, seed, held_out=held_out)
     taken = time.perf_counter() - start
-    model.calibrate(*held_out)
+    model.calibrate(*held_out, balances(task))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return model, {"training_s": taken, "training_mib": peak}
 

@@ -14,9 +14,10 @@ import argparse
 import numpy as np
 
 from benchmarks.machine import record
-from benchmarks.peers import figures_of
+from benchmarks.peers import balances, figures_of
 from benchmarks.sets import SETS, Task
 from models.schema import Head, Schema
+from models.scoring import given_labels
 from models.targets import Target
 from models.triage import TriageModel
 
@@ -76,8 +77,9 @@ def trained(
         )
     settings = task.config.model_settings() | {"family": family, "checkpoints": "", "export": "none"}
     model = TriageModel.fit(schema, *sides[0], settings, seed, held_out=sides[1])
-    model.calibrate(*sides[1])
-    return figures_of(task, schema, model.predict(task.test_texts).probabilities)
+    model.calibrate(*sides[1], balances(task))
+    likely = model.predict(task.test_texts).probabilities
+    return figures_of(task, schema, likely, given_labels(model, likely))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""From logits to probabilities that mean what they say: one small map per head, fitted on rows not trained on.
+"""From logits to probabilities that mean what they say, and from those to labels: one small map per head.
 
-Exclusive labels are scaled by one temperature (Guo et al. 2017), which never changes the label; every other label gets
-a slope and an offset of its own (Platt 1999), which undoes the reweighting of rare labels in training. Where that is
-not enough, a curve follows (`models.calibrating`).
+It is fitted on rows not trained on (`models.calibrating`). Exclusive labels are scaled by one temperature (Guo et al.
+2017), and mixed where that is clearly better; every other label gets a slope and an offset of its own (Platt 1999), and
+a curve where that is clearly better.
 """
 
 from __future__ import annotations
@@ -41,14 +41,28 @@ class Curve:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The map ``slope * logits + offset`` of one head, each of shape (width,), and the curve that follows, if any.
+    """The map of one head.
 
-    `method` names what fitted it.
+    Attributes
+    ----------
+    slope, offset
+        ``slope * logits + offset``, each of shape (width,).
+    curve
+        What follows for labels that do not exclude each other.
+    mixing
+        Of exclusive labels, what their log-probabilities add to each other's, shape (width, width).
+    lift
+        By how much each exclusive label's probability is raised before the highest gives the text its label, shape
+        (width,): rare labels would else hardly ever be given. The probabilities themselves stay honest.
+    method
+        The name of what fitted it.
     """
 
     slope: Floats
     offset: Floats
     curve: Curve | None = None
+    mixing: Floats | None = None
+    lift: Floats | None = None
     method: str = "identity"
 
     @classmethod
@@ -59,30 +73,34 @@ class Calibration:
     def __call__(self, head: Head, logits: Floats) -> Floats:
         """Return calibrated probabilities, shape (rows, width); they sum to one where labels are exclusive."""
         moved = logits * self.slope + self.offset
-        if self.curve is None:
-            return probabilities(head, moved)
-        curved = 1 / (1 + np.exp(-self.curve(log_odds(head, moved))))
-        return np.asarray(curved / curved.sum(1, keepdims=True) if head.exclusive else curved, np.float32)
+        if self.mixing is not None:
+            moved = moved + log_likely(logits) @ self.mixing
+        return probabilities(head, moved if self.curve is None else self.curve(np.clip(moved, -30, 30)))
+
+    def label(self, likely: Floats) -> NDArray[np.int64]:
+        """Return the place of the label that each row of exclusive probabilities is given, shape (rows,)."""
+        return np.asarray((likely if self.lift is None else likely * self.lift).argmax(1))
 
     def to_json(self) -> dict[str, Any]:
         """Return the map as plain numbers."""
         out: dict[str, Any] = {"slope": self.slope.tolist(), "offset": self.offset.tolist(), "method": self.method}
+        parts = {"mixing": self.mixing, "lift": self.lift}
+        out |= {name: part.tolist() for name, part in parts.items() if part is not None}
         return out | ({} if self.curve is None else {"curve": [self.curve.x.tolist(), self.curve.y.tolist()]})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Calibration:
-        """Return the map that `to_json` wrote."""
+        """Return the map that `to_json` wrote; artefacts of before lack all but slope and offset."""
         slope, offset = (np.array(data[name], np.float32) for name in ("slope", "offset"))
+        mixing, lift = (np.array(data[name], np.float32) if name in data else None for name in ("mixing", "lift"))
         curve = Curve(*(np.array(knots, np.float32) for knots in data["curve"])) if "curve" in data else None
-        return cls(slope, offset, curve, str(data.get("method", "unknown")))  # artefacts of before lack it
+        return cls(slope, offset, curve, mixing, lift, str(data.get("method", "unknown")))
 
 
-def log_odds(head: Head, logits: Floats) -> Floats:
-    """Return the log-odds of every label, shape (rows, width), kept within 30 either way."""
-    if not head.exclusive:
-        return np.clip(logits, -30, 30)
-    likely = np.clip(probabilities(head, logits).astype(np.float64), 1e-13, 1 - 1e-7)
-    return np.asarray(np.log(likely) - np.log1p(-likely), np.float32)
+def log_likely(logits: Floats) -> Floats:
+    """Return the log-probabilities of exclusive labels, shape (rows, width), none below -14."""
+    moved = logits - logits.max(1, keepdims=True)
+    return np.asarray(np.maximum(moved - np.log(np.exp(moved).sum(1, keepdims=True)), -14), np.float32)
 
 
 def probabilities(head: Head, logits: Floats) -> Floats:

@@ -154,15 +154,20 @@ def inactive(schema: Schema, ranking: Ranking) -> list[str]:
     return [name for name in ranking.weights if name not in FACT_FACTORS and text_factor(schema, name) is None]
 
 
-def rank(schema: Schema, probabilities: Probabilities, facts: Facts, ranking: Ranking) -> Ranked:
+def rank(
+    schema: Schema, probabilities: Probabilities, facts: Facts, ranking: Ranking,
+    labels: Mapping[str, NDArray[np.int64]] | None = None,
+) -> Ranked:  # fmt: skip
     """Return the priority of each row with what each factor contributes.
+
+    `labels` are those given by single-label heads; without them the likeliest ones say how long a row may wait.
 
     A fact speaks for a call only as far as the customer is at risk: a valued, loud or patient customer who is
     content is no reason to call. The risk is the binary head's factor (its known number outranks its prediction).
     """
     rows = len(facts.reach)
     risk = _risk(schema, probabilities, facts, rows)
-    allowed = _allowed_hours(schema, probabilities, ranking, rows)
+    allowed = _allowed_hours(schema, probabilities, ranking, labels, rows)
     names = [name for name in ranking.weights if name not in inactive(schema, ranking)]
     values = np.zeros((rows, len(names)))
     from_text = np.zeros((rows, len(names)), bool)
@@ -199,11 +204,14 @@ def _risk(schema: Schema, probabilities: Probabilities, facts: Facts, rows: int)
     return np.asarray(np.max(risks, axis=0)) if risks else np.ones(rows)
 
 
-def _allowed_hours(schema: Schema, probabilities: Probabilities, ranking: Ranking, rows: int) -> Doubles:
+def _allowed_hours(
+    schema: Schema, probabilities: Probabilities, ranking: Ranking,
+    labels: Mapping[str, NDArray[np.int64]] | None, rows: int,
+) -> Doubles:  # fmt: skip
     """Return the hours that each row's label allows, by the first head whose labels `sla_hours` names."""
     for head in schema:
         if head.exclusive and any(label in ranking.sla_hours for label in head.labels):
             longest = max(ranking.sla_hours.values())
             hours = np.array([ranking.sla_hours.get(label, longest) for label in head.labels], np.float64)
-            return np.asarray(hours[probabilities[head.name].argmax(1)])
+            return np.asarray(hours[labels[head.name] if labels else probabilities[head.name].argmax(1)])
     return np.full(rows, max(ranking.sla_hours.values(), default=48.0))

@@ -83,13 +83,14 @@ def table(
     context: Context,
 ) -> pa.Table:
     """Return the scored rows of `records`, whose predictions and context are given."""
-    ranked = rank(model.schema, predictions.probabilities, facts(records, ranking, context), ranking)
+    labels = given_labels(model, predictions.probabilities)
+    ranked = rank(model.schema, predictions.probabilities, facts(records, ranking, context), ranking, labels)
     reviews = review(model, predictions, ranking.widest, in_foreign_language(model, records))
     rows = len(predictions)
     columns: dict[str, Any] = {
         name: pa.array(records[name], pa.string()) for name in ("id", "customer_id", "created_at")
     }
-    columns |= head_columns(model.schema, predictions.probabilities)
+    columns |= head_columns(model.schema, predictions.probabilities, labels)
     columns["priority"] = pa.array(ranked.priority)
     columns["reasons"] = reasons(model, records["text"], ranked, ranking)
     # An artefact that answers with code of before there were windows says nothing of them.
@@ -157,13 +158,23 @@ def facts(records: Mapping[str, Sequence[Any]], ranking: Ranking, context: Conte
     )
 
 
-def head_columns(schema: Schema, probabilities: Mapping[str, NDArray[np.float32]]) -> dict[str, pa.Array]:
-    """Return label, confidence and probabilities of every head, as columns."""
+def given_labels(model: TriageModel, probabilities: Mapping[str, NDArray[np.float32]]) -> dict[str, I64]:
+    """Return the place of the label that every single-label head gives to each row."""
+    exclusive = [head for head in model.schema if head.exclusive]
+    if not hasattr(model, "label"):  # an artefact that answers with code of before the likeliest was not always given
+        return {head.name: probabilities[head.name].argmax(1) for head in exclusive}
+    return {head.name: model.label(head, probabilities[head.name]) for head in exclusive}
+
+
+def head_columns(
+    schema: Schema, probabilities: Mapping[str, NDArray[np.float32]], labels: Mapping[str, I64]
+) -> dict[str, pa.Array]:
+    """Return label, confidence (its probability) and probabilities of every head, as columns."""
     columns: dict[str, pa.Array] = {}
     for head in schema:
         likely = probabilities[head.name]
         if head.exclusive:
-            best = likely.argmax(1)
+            best = labels[head.name]
             columns[head.name] = pa.array(np.array(head.labels, object)[best], pa.string())
             columns[f"{head.name}_confidence"] = pa.array(likely[np.arange(len(best)), best], pa.float32())
         elif head.kind == "multilabel":

@@ -19,7 +19,7 @@ from .calibration import Calibration
 from .doubt import Doubt
 from .families import FAMILIES, Family
 from .promise import Evidence
-from .schema import Schema
+from .schema import Head, Schema
 from .targets import Targets
 from .text import prepare_all
 
@@ -103,17 +103,24 @@ class TriageModel:
         family = FAMILIES[name].fit(prepare_all(texts), targets, schema, settings, seed, progress, judged)
         return cls(schema, family, name, {head.name: Calibration.identity(head) for head in schema})
 
-    def calibrate(self, texts: Sequence[str], targets: Targets) -> None:
-        """Fit the calibration of every head, and the model's doubt, on rows that were not trained on."""
-        from .calibrating import choose, out_of_fold
+    def calibrate(self, texts: Sequence[str], targets: Targets, balance: Mapping[str, float] | None = None) -> None:
+        """Fit the calibration of every head, and the model's doubt, on rows that were not trained on.
+
+        `balance` says per head how far its rare labels are raised when labels are given (`calibrating.lifted`).
+        """
+        from .calibrating import BALANCE, choose, lifted
 
         read, likely = self.family.forward(prepare_all(texts)), {}
         for head, part in zip(self.schema, calibration.of_heads(self.schema, read.logits), strict=True):
-            method = choose(head, part, targets[head.name])
-            self.calibrations[head.name] = method(head, part, targets[head.name])
-            likely[head.name] = out_of_fold(head, part, targets[head.name], method)
+            fitted, likely[head.name] = choose(head, part, targets[head.name])
+            known = likely[head.name][targets[head.name].known]
+            self.calibrations[head.name] = lifted(fitted, head, known, (balance or {}).get(head.name, BALANCE))
         self.doubt = Doubt.fit(self.schema, likely, targets, read.familiar)
         self.evidence = Evidence.of_schema(self.schema, likely, targets)
+
+    def label(self, head: Head, likely: Floats) -> NDArray[np.int64]:
+        """Return the place of the label given to each row of a single-label head's probabilities, shape (rows,)."""
+        return self.calibrations[head.name].label(likely)
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Return the logits of raw `texts` before calibration, shape (texts, sum of widths)."""

@@ -92,6 +92,7 @@ class HeadTuning(Section):
     weight: Annotated[float, Field(gt=0)] = 1.0
     class_weight: Annotated[float, Field(ge=0, le=1)] | None = None
     adapter: Annotated[int, Field(ge=0)] = 0
+    balance: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class Model(Section):
@@ -106,7 +107,10 @@ class Model(Section):
     linear: Linear = Linear()
     fine_tune: FineTune = FineTune()
     cascade: Cascade = Cascade()
-    heads: dict[str, HeadTuning] = {"urgency": HeadTuning(class_weight=1.0)}
+    heads: dict[str, HeadTuning] = {
+        "urgency": HeadTuning(class_weight=1.0, balance=0.75),
+        "complaint_type": HeadTuning(balance=0.25),
+    }
 
 
 class Evaluation(Section):

@@ -17,6 +17,8 @@ from models.schema import Head, Schema
 from models.targets import Target
 
 Doubles = NDArray[np.float64]
+Rows = NDArray[np.int64]
+Labels = Mapping[str, Rows]
 BINS = 15  # equal mass; as in Guo et al. 2017
 MIN_ROWS = 30  # of a slice: on fewer, an accuracy of 0.8 is not even known to within 0.15
 
@@ -58,11 +60,14 @@ def evaluate(
     resamples: int,
     seed: int,
     capacity: int,
+    labels: Labels | None = None,
 ) -> dict[str, HeadReport]:
     """Return a report for each head that any row carries.
 
     Parameters
     ----------
+    labels
+        The place of the label that each single-label head gives to each row; the likeliest one where they are missing.
     capacity
         Number of calls that ``precision_at_capacity`` looks at: how many of the surest rows really are what they seem.
     """
@@ -72,7 +77,9 @@ def evaluate(
         if len(rows):
             weights = bootstrap_weights(groups[rows], resamples, seed)
             likely = probabilities[head.name][rows].astype(np.float64)
-            drawn = measure(head, likely, targets[head.name].truth[rows].astype(np.float64), weights, capacity)
+            truth = targets[head.name].truth[rows].astype(np.float64)
+            said = labels[head.name][rows] if labels and head.exclusive else None
+            drawn = measure(head, likely, truth, weights, capacity, said)
             reports[head.name] = HeadReport(len(rows), {name: _figure(values) for name, values in drawn.items()})
     return reports
 
@@ -87,6 +94,7 @@ def evaluate_sliced(
     resamples: int,
     seed: int,
     capacity: int,
+    labels: Labels | None = None,
 ) -> tuple[dict[str, HeadReport], dict[str, dict[str, Slice]]]:
     """Return the report of all rows; and, under each name in `values`, a slice for every value of `MIN_ROWS` rows.
 
@@ -97,7 +105,10 @@ def evaluate_sliced(
     def report(heads: Schema, rows: NDArray[np.int64]) -> dict[str, HeadReport]:
         likely = {head.name: probabilities[head.name][rows] for head in heads}
         truth = {head.name: targets[head.name].take(rows) for head in heads}
-        return evaluate(heads, likely, truth, groups[rows], resamples=resamples, seed=seed, capacity=capacity)
+        said = {name: given[rows] for name, given in labels.items()} if labels else None
+        return evaluate(
+            heads, likely, truth, groups[rows], resamples=resamples, seed=seed, capacity=capacity, labels=said
+        )
 
     def part(rows: NDArray[np.int64]) -> Slice:
         told = Schema(tuple(head for head in schema if _measurable(targets[head.name].take(rows))))
@@ -132,10 +143,12 @@ def bootstrap_weights(groups: NDArray[np.int64], resamples: int, seed: int) -> D
     return np.vstack([np.ones(len(groups)), drawn[:, group]]).astype(np.float64)
 
 
-def measure(head: Head, likely: Doubles, truth: Doubles, weights: Doubles, capacity: int) -> dict[str, Doubles]:
+def measure(
+    head: Head, likely: Doubles, truth: Doubles, weights: Doubles, capacity: int, said: Rows | None = None
+) -> dict[str, Doubles]:
     """Return every metric of `head` for every resample, each of shape (resamples,)."""
     if head.exclusive:
-        return _exclusive(head, likely, truth, weights)
+        return _exclusive(head, likely, truth, weights, likely.argmax(1) if said is None else said)
     out: dict[str, Doubles] = {}
     names = head.labels or (head.name,)
     for place, name in enumerate(names):
@@ -148,8 +161,8 @@ def measure(head: Head, likely: Doubles, truth: Doubles, weights: Doubles, capac
     return out
 
 
-def _exclusive(head: Head, likely: Doubles, truth: Doubles, weights: Doubles) -> dict[str, Doubles]:
-    said, held = likely.argmax(1), truth.argmax(1)
+def _exclusive(head: Head, likely: Doubles, truth: Doubles, weights: Doubles, said: Rows) -> dict[str, Doubles]:
+    held = truth.argmax(1)
     confusion = _confusion(held * head.width + said, weights, head.width)
     hits = np.diagonal(confusion, axis1=1, axis2=2)
     precision = _ratio(hits, confusion.sum(1))
@@ -161,7 +174,7 @@ def _exclusive(head: Head, likely: Doubles, truth: Doubles, weights: Doubles) ->
         # A label that no row carries and none is given has no F1 to speak of; scikit-learn would count it as 0.
         "macro_f1": _mean_where(f1, (confusion.sum(1) + confusion.sum(2)) > 0),
         "brier": weights @ ((likely - truth) ** 2).sum(1) / total,
-        "ece": calibration_error(likely.max(1), (said == held).astype(np.float64), weights),
+        "ece": calibration_error(likely[np.arange(len(said)), said], (said == held).astype(np.float64), weights),
     }
     if head.kind == "ordinal":
         out |= {"quadratic_kappa": _quadratic_kappa(confusion), "recall_top": recall[:, -1]}

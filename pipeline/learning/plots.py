@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from models.schema import Head, Schema
 from models.targets import Target
 
-from .evaluation import BINS
+from .evaluation import BINS, Labels, Rows
 
 Doubles = NDArray[np.float64]
 
 
 def draw(
-    schema: Schema, probabilities: Mapping[str, NDArray[np.float32]], targets: Mapping[str, Target], folder: Path
-) -> list[Path]:
+    schema: Schema, probabilities: Mapping[str, NDArray[np.float32]], targets: Mapping[str, Target], labels: Labels,
+    folder: Path,
+) -> list[Path]:  # fmt: skip
     """Return the files drawn into `folder`: for every head its reliability; confusion or gains as its kind allows."""
     import matplotlib as mpl
 
@@ -32,26 +33,28 @@ def draw(
             continue
         likely = probabilities[head.name][known].astype(np.float64)
         truth = targets[head.name].truth[known].astype(np.float64)
+        said = labels[head.name][known] if head.exclusive else np.zeros(0, np.int64)
         painters = {"reliability": _reliability, **({"confusion": _confusion} if head.exclusive else {"gains": _gains})}
         files += [
-            _save(folder / f"{head.name}_{name}.png", paint, head, likely, truth) for name, paint in painters.items()
+            _save(folder / f"{head.name}_{name}.png", paint, head, likely, truth, said)
+            for name, paint in painters.items()
         ]
     return files
 
 
-def _save(path: Path, paint: Any, head: Head, likely: Doubles, truth: Doubles) -> Path:
+def _save(path: Path, paint: Any, head: Head, likely: Doubles, truth: Doubles, said: Rows) -> Path:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.2 + 0.55 * max(head.width, 8), 0.9 + 0.5 * max(head.width, 8)), layout="constrained")
     axes = figure.subplots()
-    paint(axes, head, likely, truth)
+    paint(axes, head, likely, truth, said)
     figure.savefig(path, dpi=110)
     return path
 
 
-def _confusion(axes: Any, head: Head, likely: Doubles, truth: Doubles) -> None:
+def _confusion(axes: Any, head: Head, likely: Doubles, truth: Doubles, said: Rows) -> None:
     counts = np.zeros((head.width, head.width), int)
-    np.add.at(counts, (truth.argmax(1), likely.argmax(1)), 1)
+    np.add.at(counts, (truth.argmax(1), said), 1)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if head.width <= 20:
@@ -63,10 +66,9 @@ def _confusion(axes: Any, head: Head, likely: Doubles, truth: Doubles) -> None:
     axes.set(xlabel="predicted", ylabel="labelled", title=f"{head.name}: {len(truth)} rows, shaded by row share")
 
 
-def _reliability(axes: Any, head: Head, likely: Doubles, truth: Doubles) -> None:
+def _reliability(axes: Any, head: Head, likely: Doubles, truth: Doubles, said: Rows) -> None:
     if head.exclusive:
-        said = likely.argmax(1)
-        stated, right = likely.max(1), (said == truth.argmax(1)).astype(float)
+        stated, right = likely[np.arange(len(said)), said], (said == truth.argmax(1)).astype(float)
     else:
         stated, right = likely.ravel(), truth.ravel()
     bins = np.array_split(np.argsort(stated, kind="stable"), min(BINS, len(stated)))
@@ -80,7 +82,7 @@ def _reliability(axes: Any, head: Head, likely: Doubles, truth: Doubles) -> None
     axes.legend(loc="upper left")
 
 
-def _gains(axes: Any, head: Head, likely: Doubles, truth: Doubles) -> None:
+def _gains(axes: Any, head: Head, likely: Doubles, truth: Doubles, said: Rows) -> None:
     share = np.linspace(0, 1, len(truth) + 1)
     for place, name in enumerate(head.labels or (head.name,)):
         found = truth[np.argsort(-likely[:, place], kind="stable"), place]

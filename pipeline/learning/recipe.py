@@ -15,6 +15,7 @@ from rich.table import Table
 
 from models.families import FAMILIES
 from models.ranking import Ranking, inactive
+from models.scoring import given_labels
 from pipeline.artefact import source_hash
 from pipeline.config import ROOT, Config, ConfigError
 from pipeline.registry import Registered, connect, log_training
@@ -105,7 +106,8 @@ def _meant(name: str, known: Sequence[str]) -> str:
 def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, scratch: Path, promote: bool) -> Registered:
     trained.model.save(scratch / "triage", card(trained, config))
     _, targets = data.take(splits.test)
-    draw(data.schema, trained.predictions.probabilities, targets, scratch / "plots")
+    likely = trained.predictions.probabilities
+    draw(data.schema, likely, targets, given_labels(trained.model, likely), scratch / "plots")
     chosen = trained.model.family.report
     if "curve" in chosen:
         draw_curve(data.schema, chosen["curve"], chosen["share"], scratch / "plots")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from models.languages import detect
+from models.scoring import given_labels
 from models.triage import Predictions, TriageModel
 from pipeline.config import Config
 
@@ -49,7 +50,7 @@ def train(
     texts, targets = data.take(splits.train)
     held_out = data.take(splits.calibration)
     model = TriageModel.fit(data.schema, texts, targets, config.model_settings(), config.seed, progress, held_out)
-    model.calibrate(*held_out)
+    model.calibrate(*held_out, {name: one.balance for name, one in config.model.heads.items()})
     model.ranking = config.rank.model_dump()
     model.lineage = {
         "training_data": data.digest(),
@@ -73,6 +74,7 @@ def train(
         resamples=config.evaluation.bootstrap,
         seed=config.seed,
         capacity=config.rank.capacity,
+        labels=given_labels(model, predictions.probabilities),
     )
     return Trained(model, predictions, report, slices)
 

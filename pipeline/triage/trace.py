@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from models.features import token_strings, tokenise
 from models.ranking import Ranking
-from models.scoring import RECORD, facts, table
+from models.scoring import RECORD, facts, given_labels, table
 from models.text import prepare_all
 from models.triage import TriageModel
 from pipeline.config import Config
@@ -87,11 +87,13 @@ def _stations(
 def _predicted(row: pa.RecordBatch, model: TriageModel) -> Iterator[str]:
     predictions = model.predict(row.column("text").to_pylist())
     yield f"predicted  by {model.version}{', which knows none of its words' if predictions.wordless[0] else ''}"
+    labels = given_labels(model, predictions.probabilities)
     for head in model.schema:
         likely = predictions.probabilities[head.name][0]
         names = head.labels or (head.name,)
         order = sorted(zip(names, likely.tolist(), strict=True), key=lambda pair: -pair[1])
-        yield f"  {head.name:<20} " + "  ".join(f"{name} {value:.3f}" for name, value in order[:5])
+        given = f"{names[labels[head.name][0]]}: " if head.exclusive else ""
+        yield f"  {head.name:<20} {given}" + "  ".join(f"{name} {value:.3f}" for name, value in order[:5])
 
 
 def _ranked(

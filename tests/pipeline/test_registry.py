@@ -196,7 +196,7 @@ def changed(champion: Path, to: Path, name: str, before: str, after: str) -> Pat
 
 def test_two_versions_of_different_code_live_side_by_side(registry: Any, champion: Path, tmp_path: Path) -> None:
     """The second one's code makes every known word a wordless one; each answers with its own."""
-    neutral = ("calibration.py", "logits * self.slope + self.offset", "logits * 0 + self.offset * 0")
+    neutral = ("calibration.py", "probabilities(head, moved if", "probabilities(head, moved * 0 if")
     other = changed(champion, tmp_path / "other", *neutral)
     first, second, ours = (
         fetch("champion", registry.config),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.scoring import given_labels
 from pipeline.config import Config, ConfigError, load
 from pipeline.learning.dataset import Dataset
 from pipeline.learning.plots import draw
@@ -113,7 +114,8 @@ def test_a_side_without_rows_is_refused(corpus: Dataset, splits: Splits, side: s
 
 def test_the_pictures_are_pictures(corpus: Dataset, splits: Splits, trained: Trained, tmp_path: Path) -> None:
     _, targets = corpus.take(splits.test)
-    files = draw(corpus.schema, trained.predictions.probabilities, targets, tmp_path / "plots")
+    likely = trained.predictions.probabilities
+    files = draw(corpus.schema, likely, targets, given_labels(trained.model, likely), tmp_path / "plots")
     assert {path.name for path in files} == {
         "sentiment_confusion.png", "urgency_confusion.png", "complaint_type_confusion.png", "detractor_gains.png",
         "signals_gains.png", *(f"{name}_reliability.png" for name in corpus.schema.names),
