@@ -51,6 +51,7 @@ class Data(Section):
 
     sources: list[Source] = [Source(path="data/starter/*.jsonl")]
     split: Split = Split()
+    audit: str = "data/local/audit"
 
 
 class Linear(Section):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from models.families import FAMILIES
 from models.ranking import Ranking, inactive
 from models.scoring import given_labels
 from pipeline.artefact import source_hash
-from pipeline.config import ROOT, Config, ConfigError
-from pipeline.registry import Registered, connect, log_training
+from pipeline.config import ROOT, Config, ConfigError, resolve
+from pipeline.registry import Registered, connect, log_audit, log_training
 from pipeline.settings import Split
 
+from .audit import PAGE, SUSPECTS, Audit, audit
 from .dataset import Dataset, load_dataset
 from .plots import draw, draw_curve
 from .search import search
-from .splits import Splits, split
+from .splits import SIDES, Splits, split
 from .training import Trained, card, headline, slice_metrics, train
 
 # Invented, so that nothing of a customer is ever in MLflow.
@@ -53,13 +55,50 @@ def run(config: Config, *, promote: bool, trials: int = 0) -> Registered:
     _announce(console, data, splits, config.data.split)
     if trials:
         config = _searched(console, config, data, splits, trials)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"fitting {config.model.family}", total=1.0)
-        trained = train(data, splits, config, commit(), lambda share, *_: bar.update(task, completed=share))
+    audited = _audited(console, config, data, splits)
+    with _progress(console, f"fitting {config.model.family}") as progress:
+        trained = train(data, splits, config, commit(), progress)
     console.print(_table(trained))
     _say_chosen(console, trained.model.family.report)
     with tempfile.TemporaryDirectory() as scratch:
-        return _log(config, data, splits, trained, Path(scratch), promote)
+        return _log(config, data, splits, trained, audited, Path(scratch), promote)
+
+
+def audit_alone(config: Config) -> Audit:
+    """Return the audit of the data that `config` names; its page and the suspects are in ``data.audit``.
+
+    The page is in MLflow as well; the suspects, which hold masked texts, are not.
+    """
+    console = Console(stderr=True)
+    data = load_dataset(config)
+    splits = split(data, config.data.split)
+    connect(config)
+    _announce(console, data, splits, config.data.split)
+    audited = _audited(console, config, data, splits)
+    folder = resolve(config.data.audit)
+    run_id = log_audit(config, folder / PAGE, _described(data, splits))
+    said = f"the report: {folder / PAGE} (run {run_id}); labels that are probably wrong: {folder / SUSPECTS}"
+    console.print(said, markup=False, highlight=False, soft_wrap=True)
+    return audited
+
+
+def _audited(console: Console, config: Config, data: Dataset, splits: Splits) -> Audit:
+    with _progress(console, "auditing the data") as progress:
+        audited = audit(data, splits, config, progress)
+    folder = resolve(config.data.audit)
+    audited.write_page(folder / PAGE)
+    audited.write_suspects(folder / SUSPECTS, data)
+    for line in audited.said():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return audited
+
+
+@contextmanager
+def _progress(console: Console, what: str) -> Iterator[Callable[..., None]]:
+    """Give what moves a bar on a terminal, from 0 to 1; it is silent elsewhere."""
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda share, *_: bar.update(task, completed=share)
 
 
 def _searched(console: Console, config: Config, data: Dataset, splits: Splits, trials: int) -> Config:
@@ -103,14 +142,17 @@ def _meant(name: str, known: Sequence[str]) -> str:
     return f"did you mean {hint[0]!r}?" if hint else "see configs/default.yaml"
 
 
-def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, scratch: Path, promote: bool) -> Registered:
+def _log(
+    config: Config, data: Dataset, splits: Splits, trained: Trained, audited: Audit, scratch: Path, promote: bool
+) -> Registered:
     trained.model.save(scratch / "triage", card(trained, config))
     _, targets = data.take(splits.test)
     likely = trained.predictions.probabilities
-    draw(data.schema, likely, targets, given_labels(trained.model, likely), scratch / "plots")
+    draw(data.schema, likely, targets, given_labels(trained.model, likely), scratch / "reports" / "plots")
+    audited.write_page(scratch / "reports" / PAGE)
     chosen = trained.model.family.report
     if "curve" in chosen:
-        draw_curve(data.schema, chosen["curve"], chosen["share"], scratch / "plots")
+        draw_curve(data.schema, chosen["curve"], chosen["share"], scratch / "reports" / "plots")
     lineage = trained.model.lineage
     metrics = {f"{name}.rows": float(report.rows) for name, report in trained.report.items()}
     for name, report in trained.report.items():
@@ -130,20 +172,25 @@ def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, scratc
             "models_source": source_hash(),
             "model_version": trained.model.version,
         },
-        dataset={
-            "name": " ".join(sorted(data.files)),
-            "digest": data.digest(),
-            "files": data.files,
-            "rows": lineage["rows"],
-            "rejected": dict(data.rejected),
-            "rejected_labels": {head: sum(unknown.values()) for head, unknown in data.rejected_labels.items()},
-            "excluded": splits.excluded,
-        },
-        plots=scratch / "plots",
+        dataset=_described(data, splits),
+        reports=scratch / "reports",
         report=chosen,
         example=EXAMPLE,
         promote=promote,
     )
+
+
+def _described(data: Dataset, splits: Splits) -> dict[str, Any]:
+    """Return which data it is and how it was divided, without a text of it."""
+    return {
+        "name": " ".join(sorted(data.files)),
+        "digest": data.digest(),
+        "files": data.files,
+        "rows": {name: len(getattr(splits, name)) for name in SIDES},
+        "rejected": dict(data.rejected),
+        "rejected_labels": {head: sum(unknown.values()) for head, unknown in data.rejected_labels.items()},
+        "excluded": splits.excluded,
+    }
 
 
 def _flat(name: str, value: Any) -> dict[str, Any]:

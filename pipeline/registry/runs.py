@@ -33,7 +33,7 @@ def log_training(
     params: Mapping[str, Any],
     tags: Mapping[str, str],
     dataset: Mapping[str, Any],
-    plots: Path,
+    reports: Path,
     report: Mapping[str, Any],
     example: Mapping[str, Any],
     promote: bool,
@@ -46,6 +46,8 @@ def log_training(
         The saved model, logged with a copy of `models/` under a name made of its hash, so that it needs no repository.
     dataset
         ``name``, ``digest``, ``files`` (name to SHA-256) and ``rows`` of the training data; no text of it is logged.
+    reports
+        A folder of pages and plots without a text of a customer.
     example
         One invented record, from which the signature is inferred.
     report
@@ -63,13 +65,25 @@ def log_training(
         mlflow.log_input(_meta_dataset(dataset), context="training")
         mlflow.log_dict(dict(dataset), "data.json")
         mlflow.log_metrics({name_of(name): value for name, value in metrics.items()})
-        mlflow.log_artifacts(str(plots), "plots")
+        mlflow.log_artifacts(str(reports))
         _log_report(report)
         mlflow.log_artifact(str(folder / "card.md"))
         version = log_model(config, folder, example)
     alias = give_alias(config, version, promote)
     describe(config, version, tags, folder)
     return Registered(config.tracking.model_name, version, alias, run.info.run_id)
+
+
+def log_audit(config: Config, page: Path, dataset: Mapping[str, Any]) -> str:
+    """Return the id of a run that holds the page of an audit, and which data it is of."""
+    import mlflow
+
+    connect(config)
+    with mlflow.start_run(experiment_id=experiment(config), run_name="audit") as run:
+        mlflow.log_input(_meta_dataset(dataset), context="audit")
+        mlflow.log_dict(dict(dataset), "data.json")
+        mlflow.log_artifact(str(page))
+    return str(run.info.run_id)
 
 
 def _log_report(report: Mapping[str, Any]) -> None:

@@ -14,12 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.feedback.spreadsheet import inert
+
 MANIFEST = "manifest.json"
 FILES = {
     MANIFEST, "scored.parquet", "rejected.parquet", "review.parquet",
     "escalations.parquet", "escalations.csv", "escalations.html",
 }  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so is run by a spreadsheet
 
 
 class OutputError(ValueError):
@@ -120,8 +121,7 @@ def cell(value: object) -> str:
         return str(value)
     if isinstance(value, list):
         value = "; ".join(_reason(item) if isinstance(item, Mapping) else str(item) for item in value)
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return inert(str(value))
 
 
 def _reason(item: Mapping[str, Any]) -> str:

@@ -1,0 +1,57 @@
+"""The audit as a page: findings that need a person first, each with its table and, where it is clearer, a picture."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .findings import Finding
+
+ORDER = {"bad": 0, "look": 1, "good": 2}
+
+
+def page(findings: Sequence[Finding]) -> str:
+    """Return the report as one HTML page without anything from elsewhere; every value is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    ordered = sorted(findings, key=lambda one: ORDER[one.verdict])
+    counts = {verdict: sum(one.verdict == verdict for one in findings) for verdict in ORDER}
+    return environment.get_template("audit.html.j2").render(
+        findings=[(one, picture(one)) for one in ordered], counts=counts
+    )
+
+
+def picture(finding: Finding) -> str:
+    """Return a bar chart of a finding's counts as a data URI; nothing where there are too few to look at."""
+    rows = [row for row in finding.table if len(row) > 1]
+    if not 2 <= len(rows) <= 80:
+        return ""
+    name, *counted = rows[0]
+    counted = [column for column in counted if column != "share" and isinstance(rows[0][column], int | float)]
+    if not counted:
+        return ""
+    return _bars([str(row[name])[:40] for row in rows], {column: [row[column] for row in rows] for column in counted})
+
+
+def _bars(names: list[str], columns: dict[str, list[Any]]) -> str:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 0.6 + 0.24 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    left = [0.0] * len(names)
+    for title, values in columns.items():
+        axes.barh(range(len(names)), values, left=left, label=title)
+        left = [start + value for start, value in zip(left, values, strict=True)]
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.invert_yaxis()
+    if len(columns) > 1:
+        axes.legend(fontsize=8)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=90)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
