@@ -118,6 +118,7 @@ class Evaluation(Section):
     """How the test split is reported."""
 
     bootstrap: Annotated[int, Field(ge=50)] = 500
+    behaviour: str = "tests/behaviour/*.yaml"
 
 
 class Rank(Section):
