@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from models.schema import Schema, SchemaError
-from pipeline.settings import Data, Evaluation, Ingest, Model, Rank, Section, Store, Tracking
+from pipeline.settings import Data, Evaluation, Gate, Ingest, Model, Rank, Section, Store, Tracking
 
 ROOT = Path(__file__).resolve().parent.parent
 _PASSWORD = re.compile(r"(://[^/@:]*:)[^@/]*@")
@@ -34,6 +34,7 @@ class Config(Section):
     labels: str | dict[str, Any] = "configs/labels.yaml"
     model: Model = Model()
     evaluation: Evaluation = Evaluation()
+    gate: Gate = Gate()
     rank: Rank = Rank()
     ingest: Ingest = Ingest()
     tracking: Tracking = Tracking()

@@ -121,6 +121,21 @@ class Evaluation(Section):
     behaviour: str = "tests/behaviour/*.yaml"
 
 
+class Gate(Section):
+    """What a new model must hold before it serves in place of the champion."""
+
+    primary: str = "mean.headline"
+    margin: Annotated[float, Field(ge=0)] = 0.005
+    or_gain: list[str] = []
+    max_head_loss: Annotated[float, Field(ge=0)] = 0.05
+    max_slice_loss: Annotated[float, Field(ge=0)] = 0.15
+    protected: list[str] = ["lang", "channel"]
+    max_ece_rise: Annotated[float, Field(ge=0)] = 0.03
+    min_speed: Annotated[float, Field(ge=0)] = 0.5
+    max_size: Annotated[float, Field(gt=0)] = 2.0
+    max_age_days: Annotated[float, Field(gt=0)] | None = None
+
+
 class Rank(Section):
     """What speaks for calling a customer, and how many calls a day has room for."""
 

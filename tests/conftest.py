@@ -170,20 +170,20 @@ def registry(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Re
     data.write_text("\n".join(lines[::6]) + "\n", encoding="utf-8")
     config = Config.model_validate(
         {
-            "data": {"sources": [{"path": str(data)}]},
+            "data": {"sources": [{"path": str(data)}], "audit": str(folder / "audit")},
             "model": {"family": "linear", "linear": {"epochs": 4}},
             "evaluation": {"bootstrap": 50},
             "tracking": {"uri": f"sqlite:///{folder}/store/mlflow.db"},
             "store": {"url": f"sqlite:///{folder}/amends.db"},
         }
     )
-    first = run(config, promote=False)
-    (folder / "plots").mkdir()
-    second = log(config, model_folder, folder / "plots", promote=False)
+    first, _ = run(config)
+    (folder / "reports").mkdir()
+    second = log(config, model_folder, folder / "reports")
     return Registry(config, folder, data, [first, second])
 
 
-def log(config: Config, model_folder: Path, plots: Path, *, promote: bool) -> Registered:
+def log(config: Config, model_folder: Path, reports: Path) -> Registered:
     """Log a saved model as another version, as the recipe does."""
     return log_training(
         config,
@@ -192,10 +192,9 @@ def log(config: Config, model_folder: Path, plots: Path, *, promote: bool) -> Re
         params={"seed": 7},
         tags={"commit": "none"},
         dataset={"name": "few", "digest": "0" * 64, "files": {"few.jsonl": "0" * 64}, "rows": {"train": 1}},
-        plots=plots,
+        reports=reports,
         report={},
         example=EXAMPLE,
-        promote=promote,
     )
 
 
@@ -203,7 +202,7 @@ def log(config: Config, model_folder: Path, plots: Path, *, promote: bool) -> Re
 def log_version(registry: Registry, model_folder: Path) -> Callable[..., Registered]:
     """Return a function that logs another version, into the session's store under another model name."""
 
-    def log_(config: Config, *, promote: bool) -> Registered:
-        return log(config, model_folder, registry.folder / "plots", promote=promote)
+    def log_(config: Config) -> Registered:
+        return log(config, model_folder, registry.folder / "reports")
 
     return log_

@@ -2,7 +2,7 @@
 
 Each YAML file under `evaluation.behaviour` holds a list of tests; users add files of their own. A test has a ``name``,
 a ``kind``, ``texts``, and ``at_least``, the share of its texts that must pass (1 where it is missing). With ``must`` a
-model that fails it is never promoted; without, one that fails where the champion passes is not.
+model that fails it is not promoted; without, one that fails it and loses a third of the champion's texts is not.
 
 - ``minimum``: ``expect`` says which label of a head each text must be given, or the bound of a number:
   ``{sentiment: negative, priority: ">= 60", p_detractor: "< 0.5"}``;

@@ -80,7 +80,7 @@ def evaluate(
             truth = targets[head.name].truth[rows].astype(np.float64)
             said = labels[head.name][rows] if labels and head.exclusive else None
             drawn = measure(head, likely, truth, weights, capacity, said)
-            reports[head.name] = HeadReport(len(rows), {name: _figure(values) for name, values in drawn.items()})
+            reports[head.name] = HeadReport(len(rows), {name: figure_of(values) for name, values in drawn.items()})
     return reports
 
 
@@ -260,7 +260,8 @@ def _mean_where(values: Doubles, kept: NDArray[np.bool_]) -> Doubles:
     return _ratio((values * kept).sum(1), kept.sum(1).astype(np.float64))
 
 
-def _figure(values: Doubles) -> Figure:
+def figure_of(values: Doubles) -> Figure:
+    """Return the figure of a metric's values: on the rows themselves first, then on every resample."""
     resampled = values[1:] if len(values) > 1 else values
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Figure(float(values[0]), float(low), float(high))

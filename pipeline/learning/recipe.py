@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from rich.table import Table
 
 from models.families import FAMILIES
 from models.ranking import Ranking, inactive
-from models.scoring import given_labels
 from pipeline.artefact import source_hash
 from pipeline.config import ROOT, Config, ConfigError, resolve
 from pipeline.registry import Registered, connect, log_audit, log_training
@@ -24,7 +24,9 @@ from pipeline.settings import Split
 
 from .audit import PAGE, SUSPECTS, Audit, audit
 from .dataset import Dataset, load_dataset
+from .gate import Decision
 from .plots import draw, draw_curve
+from .promotion import Wish, settle
 from .search import search
 from .splits import SIDES, Splits, split
 from .training import Trained, card, headline, slice_metrics, train
@@ -42,10 +44,11 @@ EXAMPLE = {
 }
 
 
-def run(config: Config, *, promote: bool, trials: int = 0) -> Registered:
-    """Return the registered version of the model that `config` trains; progress goes to a terminal only.
+def run(config: Config, *, wish: Wish = "gate", trials: int = 0) -> tuple[Registered, Decision]:
+    """Return the registered version of the model that `config` trains, and what the gate says of it.
 
-    With `trials`, settings are searched for first, and the best ones trained.
+    Its alias says whether it serves. Progress goes to a terminal only. With `trials`, settings are searched for first,
+    and the best ones trained.
     """
     console = Console(stderr=True)
     _check_settings(config)
@@ -61,7 +64,10 @@ def run(config: Config, *, promote: bool, trials: int = 0) -> Registered:
     console.print(_table(trained))
     _say_chosen(console, trained.model.family.report)
     with tempfile.TemporaryDirectory() as scratch:
-        return _log(config, data, splits, trained, audited, Path(scratch), promote)
+        registered = _log(config, data, splits, trained, audited, Path(scratch))
+    decision, serves = settle(config, data, splits, trained, registered.version, wish)
+    _say_decision(console, decision, serves)
+    return (replace(registered, alias="champion") if serves else registered), decision
 
 
 def audit_alone(config: Config) -> Audit:
@@ -122,6 +128,16 @@ def _say_chosen(console: Console, chosen: Mapping[str, Any]) -> None:
         console.print(f"the encoder reads {chosen['share']:.0%} of the rows, family linear the others")
 
 
+def _say_decision(console: Console, decision: Decision, serves: bool) -> None:
+    """Tell whether the new version serves, and which checks it does not hold."""
+    for name, reason in decision.refused.items():
+        console.print(f"gate: {name.replace('_', ' ')}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    if not decision.refused:
+        console.print(f"gate: every check holds ({decision.why})", markup=False, highlight=False, soft_wrap=True)
+    if serves and decision.refused:
+        console.print("gate: it serves all the same, because --promote insists")
+
+
 def _check_settings(config: Config) -> None:
     """Refuse an unknown family, and a name that means nothing here and is no default: it is a slip of the pen."""
     if config.model.family not in FAMILIES:
@@ -142,13 +158,10 @@ def _meant(name: str, known: Sequence[str]) -> str:
     return f"did you mean {hint[0]!r}?" if hint else "see configs/default.yaml"
 
 
-def _log(
-    config: Config, data: Dataset, splits: Splits, trained: Trained, audited: Audit, scratch: Path, promote: bool
-) -> Registered:
+def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, audited: Audit, scratch: Path) -> Registered:
     trained.model.save(scratch / "triage", card(trained, config))
     _, targets = data.take(splits.test)
-    likely = trained.predictions.probabilities
-    draw(data.schema, likely, targets, given_labels(trained.model, likely), scratch / "reports" / "plots")
+    draw(data.schema, trained.predictions.probabilities, targets, trained.labels, scratch / "reports" / "plots")
     audited.write_page(scratch / "reports" / PAGE)
     chosen = trained.model.family.report
     if "curve" in chosen:
@@ -176,7 +189,6 @@ def _log(
         reports=scratch / "reports",
         report=chosen,
         example=EXAMPLE,
-        promote=promote,
     )
 
 

@@ -6,6 +6,10 @@ import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from models.instants import all_seconds
 from models.languages import detect
 from models.scoring import given_labels
 from models.triage import Predictions, TriageModel
@@ -22,12 +26,16 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, and what it says of the test side: of all its rows, and of slices by ``lang`` and by ``channel``."""
+    """A model, and what it says of the test side: of all its rows, and of slices by ``lang`` and by ``channel``.
+
+    `labels` are the places of the labels that single-label heads give there.
+    """
 
     model: TriageModel
     predictions: Predictions
     report: dict[str, HeadReport]
     slices: dict[str, dict[str, Slice]]
+    labels: dict[str, NDArray[np.int64]]
 
 
 def train(
@@ -57,6 +65,7 @@ def train(
         "files": data.files,
         "config": config.digest(),
         "commit": commit,
+        "newest_row": newest(data, splits),
         "rows": {name: len(getattr(splits, name)) for name in ("train", "calibration", "test")},
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
@@ -65,6 +74,7 @@ def train(
     values = {name: [data.columns[name][row] for row in splits.test] for name in ("lang", "channel")}
     values["lang"] = detect(texts, values["lang"])
     model.languages = frequent(values["lang"])
+    labels = given_labels(model, predictions.probabilities)
     report, slices = evaluate_sliced(
         data.schema,
         predictions.probabilities,
@@ -74,9 +84,15 @@ def train(
         resamples=config.evaluation.bootstrap,
         seed=config.seed,
         capacity=config.rank.capacity,
-        labels=given_labels(model, predictions.probabilities),
+        labels=labels,
     )
-    return Trained(model, predictions, report, slices)
+    return Trained(model, predictions, report, slices, labels)
+
+
+def newest(data: Dataset, splits: Splits) -> float | None:
+    """Return when the newest row that is trained on was written, in seconds since 1970; None without dates."""
+    when = all_seconds(data.columns["created_at"][row] for row in splits.train)
+    return float(np.nanmax(when)) if np.isfinite(when).any() else None
 
 
 def slice_metrics(trained: Trained) -> dict[str, float]:

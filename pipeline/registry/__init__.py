@@ -2,6 +2,9 @@
 
 from .runs import Registered, SearchRun, log_audit, log_training
 from .tracking import connect
-from .versions import fetch
+from .versions import Promotion, champion, fetch, history, promote, rollback, size_and_signature
 
-__all__ = ["Registered", "SearchRun", "connect", "fetch", "log_audit", "log_training"]
+__all__ = [
+    "Promotion", "Registered", "SearchRun", "champion", "connect", "fetch", "history", "log_audit", "log_training",
+    "promote", "rollback", "size_and_signature",
+]  # fmt: skip

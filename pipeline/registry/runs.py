@@ -12,7 +12,7 @@ from pipeline.config import Config
 
 from .artefacts import log_model
 from .tracking import connect, experiment, name_of
-from .versions import describe, give_alias
+from .versions import challenge, describe
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,8 @@ def log_training(
     reports: Path,
     report: Mapping[str, Any],
     example: Mapping[str, Any],
-    promote: bool,
 ) -> Registered:
-    """Log a run with everything about a training, register its model, and return the version.
+    """Log a run with everything about a training, register its model as challenger, and return the version.
 
     Parameters
     ----------
@@ -52,8 +51,6 @@ def log_training(
         One invented record, from which the signature is inferred.
     report
         What the family found and chose while fitting; the points of a cascade's curve become metrics by their share.
-    promote
-        Whether the version becomes champion even where there is one already.
     """
     import mlflow
 
@@ -69,9 +66,9 @@ def log_training(
         _log_report(report)
         mlflow.log_artifact(str(folder / "card.md"))
         version = log_model(config, folder, example)
-    alias = give_alias(config, version, promote)
+    challenge(config, version)
     describe(config, version, tags, folder)
-    return Registered(config.tracking.model_name, version, alias, run.info.run_id)
+    return Registered(config.tracking.model_name, version, "challenger", run.info.run_id)
 
 
 def log_audit(config: Config, page: Path, dataset: Mapping[str, Any]) -> str:

@@ -36,17 +36,17 @@ def connect(config: Config) -> None:
         raise ConfigError(f"the tracking store {where} does not answer ({why}); see tracking.uri") from error
 
 
-def experiment(config: Config) -> str:
-    """Return the id of the experiment of `config`, made where it is not there."""
+def experiment(config: Config, suffix: str = "") -> str:
+    """Return the id of the experiment of `config`, or of one beside it, made where it is not there."""
     import mlflow
 
-    found = mlflow.get_experiment_by_name(config.tracking.experiment)
+    found = mlflow.get_experiment_by_name(config.tracking.experiment + suffix)
     if found is not None:
         return str(found.experiment_id)
     uri = _tracking_uri(config)
     beside = Path(uri.removeprefix(_SQLITE)).parent / "mlartifacts"
     location = beside.as_uri() if uri.startswith(_SQLITE) else None  # a server has its own place for artefacts
-    return str(mlflow.create_experiment(config.tracking.experiment, artifact_location=location))
+    return str(mlflow.create_experiment(config.tracking.experiment + suffix, artifact_location=location))
 
 
 def name_of(metric: str) -> str:

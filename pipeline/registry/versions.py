@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from models.triage import TriageModel
 from pipeline.artefact import open_artefact
 from pipeline.config import Config, ConfigError
 
-from .tracking import connect
+from .tracking import connect, experiment
 
+_HISTORY = "-history"  # behind the name of the experiment, the one that holds who served when
 _NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; no such alias
 
 
@@ -47,21 +51,112 @@ def _download(uri: str, config: Config) -> Path:
         raise ConfigError(f"no model {uri} in {where} ({why}); train one with: python train.py") from error
 
 
-def give_alias(config: Config, version: str, promote: bool) -> str:
-    """Return the alias that a new version now has: champion where there was none or it is promoted, else challenger."""
+@dataclass(frozen=True)
+class Promotion:
+    """One change of who serves: which version took over from which, when, why, and by whom."""
+
+    version: str
+    previous: str | None
+    when: str
+    why: str
+    by: str
+
+
+def champion(config: Config) -> str | None:
+    """Return the version that serves; None where there is none yet."""
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    client, name = MlflowClient(), config.tracking.model_name
+    connect(config)
     try:
-        client.get_model_version_by_alias(name, "champion")
-        alias = "champion" if promote else "challenger"
+        return str(MlflowClient().get_model_version_by_alias(config.tracking.model_name, "champion").version)
     except MlflowException as error:
         if error.error_code not in _NO_CHAMPION:
             raise  # a server that fails must not make a champion of whatever comes
-        alias = "champion"
-    client.set_registered_model_alias(name, alias, version)
-    return alias
+        return None
+
+
+def challenge(config: Config, version: str) -> None:
+    """Let `version` be the challenger."""
+    from mlflow import MlflowClient
+
+    MlflowClient().set_registered_model_alias(config.tracking.model_name, "challenger", version)
+
+
+def promote(config: Config, version: str, why: str) -> Promotion:
+    """Let `version` serve from now on, and write down that it does; MLflow itself forgets who served before.
+
+    Raises
+    ------
+    ConfigError
+        There is no such version.
+    """
+    import mlflow
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    previous, client, name = champion(config), MlflowClient(), config.tracking.model_name
+    try:
+        client.get_model_version(name, version)
+    except MlflowException as error:
+        raise ConfigError(
+            f"{name} has no version {version!r}; python train.py --history lists those that served"
+        ) from error
+    change = Promotion(version, previous, datetime.now(UTC).isoformat(timespec="seconds"), why, _whoever())
+    tags = {key: str(value) for key, value in asdict(change).items() if value is not None}
+    with mlflow.start_run(experiment_id=experiment(config, _HISTORY), run_name=f"{name} {version}"):
+        mlflow.set_tags({**tags, "model": name})
+    client.set_registered_model_alias(name, "champion", version)
+    return change
+
+
+def rollback(config: Config) -> Promotion:
+    """Let the version serve again that served before the one that serves now.
+
+    Raises
+    ------
+    ConfigError
+        None did.
+    """
+    now = champion(config)
+    before = [one.previous for one in history(config) if one.version == now and one.previous]
+    if not before:
+        raise ConfigError("no version served before the one that serves now; python train.py --history lists them all")
+    return promote(config, before[0], f"rolled back from version {now}")
+
+
+def history(config: Config) -> list[Promotion]:
+    """Return every change of who served, the latest first."""
+    from mlflow import MlflowClient
+
+    connect(config)
+    client, name = MlflowClient(), config.tracking.model_name
+    runs = client.search_runs(
+        [experiment(config, _HISTORY)], filter_string=f"tags.model = '{name}'", order_by=["attributes.start_time DESC"]
+    )
+    return [
+        Promotion(
+            str(run.data.tags["version"]), run.data.tags.get("previous"), str(run.data.tags["when"]),
+            str(run.data.tags["why"]), str(run.data.tags["by"]),
+        )
+        for run in runs
+    ]  # fmt: skip
+
+
+def _whoever() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return f"uid {os.getuid()}"
+
+
+def size_and_signature(config: Config, version: str) -> tuple[int, bool]:
+    """Return the bytes of a version's model files, and whether it has a signature."""
+    import mlflow
+
+    folder = _download(f"models:/{config.tracking.model_name}/{version}", config)
+    signature = mlflow.models.get_model_info(f"models:/{config.tracking.model_name}/{version}").signature
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()), signature is not None
 
 
 def describe(config: Config, version: str, tags: Mapping[str, str], folder: Path) -> None:

@@ -21,10 +21,11 @@ import pytest
 import yaml
 
 from models.triage import ArtefactError, TriageModel
+from pipeline import registry as ours
 from pipeline.artefact import PREFIX, source_hash
 from pipeline.config import ROOT, Config, ConfigError
 from pipeline.learning.recipe import EXAMPLE
-from pipeline.registry import fetch
+from pipeline.registry import fetch, history, promote, rollback
 
 TEXTS = [
     "third time I ask, cancelling tonight",
@@ -69,16 +70,37 @@ def test_the_first_version_is_champion_and_the_next_a_challenger(registry: Any) 
     assert fetch("champion", registry.config).version != fetch("challenger", registry.config).version
 
 
-def test_promotion_moves_the_champion(registry: Any, log_version: Callable[..., Any]) -> None:
+def test_who_served_when_is_kept_and_can_be_gone_back_to(registry: Any, log_version: Callable[..., Any]) -> None:
     import mlflow
 
     tracking = registry.config.tracking.model_copy(update={"model_name": "amends-other"})
     config = registry.config.model_copy(update={"tracking": tracking})
-    versions = [log_version(config, promote=promote) for promote in (True, True)]
-    assert [(one.version, one.alias) for one in versions] == [("1", "champion"), ("2", "champion")]
+    assert ours.champion(config) is None
+    assert history(config) == []
+    versions = [log_version(config).version for _ in range(3)]
+    assert versions == ["1", "2", "3"]
+    promote(config, "1", "the first version")
+    promote(config, "3", "better")
+    assert ours.champion(config) == "3"
+    assert rollback(config).version == ours.champion(config) == "1"
+    told = [(one.version, one.previous, one.why) for one in history(config)]
+    assert told == [("1", "3", "rolled back from version 3"), ("3", "1", "better"), ("1", None, "the first version")]
+    assert all(one.by and one.when.startswith("20") for one in history(config))
     client = mlflow.MlflowClient()
-    assert str(client.get_model_version_by_alias("amends-other", "champion").version) == "2"
-    assert str(client.get_model_version_by_alias("amends-triage", "champion").version) == "1"
+    assert str(client.get_model_version_by_alias("amends-triage", "champion").version) == "1"  # nobody else's
+
+
+def test_a_version_that_is_not_there_cannot_serve(registry: Any, log_version: Callable[..., Any]) -> None:
+    tracking = registry.config.tracking.model_copy(update={"model_name": "amends-third"})
+    config = registry.config.model_copy(update={"tracking": tracking})
+    with pytest.raises(
+        ConfigError, match=r"^no version served before the one that serves now; python train.py --history"
+    ):
+        rollback(config)
+    log_version(config)
+    with pytest.raises(ConfigError, match=r"^amends-third has no version '9'; python train.py --history lists"):
+        promote(config, "9", "a slip")
+    assert ours.champion(config) is None
 
 
 # ---- fetching --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,104 @@
+"""Candidate and champion on the same frozen test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.languages import detect
+from models.targets import Target
+from models.triage import TriageModel
+from pipeline.config import Config
+
+from ..behaviour import Outcome, behave
+from ..comparison import Said, compare
+from ..dataset import Dataset
+from ..evaluation import MIN_ROWS, Figure
+from ..splits import Splits
+
+Rows = NDArray[np.int64]
+
+
+@dataclass
+class Contest:
+    """What the gate looks at.
+
+    Attributes
+    ----------
+    candidate
+        The new model as it comes back from the registry, which is what would serve.
+    fitted
+        What the model said of the test side in memory, when it was evaluated.
+    champion
+        The model in service; None where there is none.
+    signed
+        Whether the registered artefact has a signature.
+    sizes
+        Bytes of the candidate's files and of the champion's.
+    """
+
+    config: Config
+    data: Dataset
+    splits: Splits
+    candidate: TriageModel
+    fitted: Said
+    champion: TriageModel | None
+    signed: bool
+    sizes: tuple[int, int]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The texts of the test side."""
+        return self.data.take(self.splits.test)[0]
+
+    @cached_property
+    def targets(self) -> Mapping[str, Target]:
+        """The labels of the test side."""
+        return self.data.take(self.splits.test)[1]
+
+    @cached_property
+    def new(self) -> Said:
+        """What the candidate says of the test side."""
+        return Said.by(self.candidate, self.texts)
+
+    @cached_property
+    def old(self) -> Said:
+        """What the champion says of the test side."""
+        if self.champion is None:
+            raise ValueError("there is no champion to compare with")
+        return Said.by(self.champion, self.texts)
+
+    @cached_property
+    def gains(self) -> dict[str, dict[str, Figure]]:
+        """How much higher every figure of the candidate is, by head and metric."""
+        return self.gains_on(np.arange(len(self.texts)))
+
+    def gains_on(self, rows: Rows) -> dict[str, dict[str, Figure]]:
+        """Return the same on some rows of the test side."""
+        return compare(
+            self.data.schema, {name: target.take(rows) for name, target in self.targets.items()},
+            self.splits.group[self.splits.test][rows], self.old.take(rows), self.new.take(rows),
+            resamples=self.config.evaluation.bootstrap, seed=self.config.seed, capacity=self.config.rank.capacity,
+        )  # fmt: skip
+
+    def slices(self) -> dict[str, Rows]:
+        """Return the rows of every value of a protected column that enough rows of the test side have."""
+        out = {}
+        for column in self.config.gate.protected:
+            values = [self.data.columns[column][row] for row in self.splits.test]
+            values = detect(self.texts, values) if column == "lang" else values
+            for value in sorted({value for value in values if value is not None}):
+                rows = np.flatnonzero(np.array(values, object) == value)
+                if len(rows) >= MIN_ROWS:
+                    out[f"{column} {value}"] = rows
+        return out
+
+    @cached_property
+    def behaviours(self) -> tuple[list[Outcome], list[Outcome]]:
+        """How the behaviour tests ended, for the candidate and for the champion."""
+        before = behave(self.champion, self.config) if self.champion else []
+        return behave(self.candidate, self.config), before
