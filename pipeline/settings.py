@@ -109,7 +109,7 @@ class Model(Section):
     fine_tune: FineTune = FineTune()
     cascade: Cascade = Cascade()
     heads: dict[str, HeadTuning] = {
-        "urgency": HeadTuning(class_weight=1.0),
+        "urgency": HeadTuning(class_weight=1.0, balance=0.75),
         "complaint_type": HeadTuning(balance=0.25),
     }
 

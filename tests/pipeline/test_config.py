@@ -89,7 +89,7 @@ def test_the_last_of_two_wins_and_the_digest_tells_them_apart() -> None:
         ("model.famly=linear", "unknown setting 'model.famly'; did you mean 'family'?"),
         (
             "data.split.zzz=1",
-            "unknown setting 'data.split.zzz'; known here are by, calibration, test.",
+            "unknown setting 'data.split.zzz'; known here are by, calibration, latest, test.",
         ),
         (
             "data.sources=[{path: a, colums: {}}]",
@@ -107,7 +107,7 @@ def test_the_last_of_two_wins_and_the_digest_tells_them_apart() -> None:
         (
             "data.split.test=0.85",
             "setting 'data.split': test + calibration must leave at least 0.1 to train on; "
-            "got {'by': 'customer_id', 'test': 0.85, 'calibration': 0.1}",
+            "got {'by': 'customer_id', 'test': 0.85, 'calibration': 0.1, 'latest': False}",
         ),
         (
             "ingest.batch_rows=70000",

@@ -17,10 +17,11 @@ from pipeline.config import Config
 from ..behaviour import Outcome, behave
 from ..comparison import Said, compare
 from ..dataset import Dataset
-from ..evaluation import MIN_ROWS, Figure
+from ..evaluation import Figure
 from ..splits import Splits
 
 Rows = NDArray[np.int64]
+SLICE_ROWS = 100  # of the test side: on fewer, the bounds are so wide that every retraining would be refused
 
 
 @dataclass
@@ -93,7 +94,7 @@ class Contest:
             values = detect(self.texts, values) if column == "lang" else values
             for value in sorted({value for value in values if value is not None}):
                 rows = np.flatnonzero(np.array(values, object) == value)
-                if len(rows) >= MIN_ROWS:
+                if len(rows) >= SLICE_ROWS:
                     out[f"{column} {value}"] = rows
         return out
 
