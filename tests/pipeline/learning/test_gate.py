@@ -182,7 +182,7 @@ SABOTAGE: dict[str, tuple[str, str, Callable[[Contest], Contest]]] = {
 def _worse_slice(contest: Contest) -> Contest:
     """Return a candidate that turns sentiment round in one channel alone."""
     channels = np.array([contest.data.columns["channel"][row] for row in contest.splits.test], object)
-    value = "chat"
+    value = max(set(channels.tolist()), key=channels.tolist().count)
     here = {text for text, channel in zip(contest.texts, channels, strict=True) if channel == value}
 
     def turn(said: Predictions, texts: list[str]) -> Predictions:
