@@ -10,6 +10,7 @@ python train.py --no-promote                               leave the new version
 python train.py --promote                                  let the new version serve, whatever the gate says
 python train.py --promote 12                               let version 12 serve; nothing is trained
 python train.py --rollback                                 let the version serve again that did before
+python train.py --compare 11 12                            two versions (or runs) side by side, in text and as a page
 python train.py --history                                  which version served when, why, and who decided
 """
 
@@ -50,6 +51,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     what.add_argument("--promote", nargs="?", const="new", metavar="VERSION", help="let the new, or a version, serve")
     what.add_argument("--no-promote", action="store_true", help="let the new version stay challenger")
     what.add_argument("--rollback", action="store_true", help="let the version before the champion serve again")
+    what.add_argument("--compare", nargs=2, metavar=("A", "B"), help="tell two versions, runs or aliases apart")
     what.add_argument("--history", action="store_true", help="list who served when, and why")
     return parser.parse_args(arguments)
 
@@ -57,9 +59,13 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 def _run(config: Config, options: argparse.Namespace) -> int:
     if options.history or options.rollback or options.promote not in (None, "new"):
         return _change(config, options)
+    from pipeline.learning.differences import told
     from pipeline.learning.promotion import Wish
     from pipeline.learning.recipe import audit_alone, run
 
+    if options.compare:
+        print("\n".join(told(config, *options.compare)))
+        return 0
     if options.audit:
         return 4 if audit_alone(config).worst == "bad" else 0
     wish: Wish = "always" if options.promote else "never" if options.no_promote else "gate"

@@ -2,9 +2,19 @@
 
 from .runs import Registered, SearchRun, log_audit, log_training
 from .tracking import connect
-from .versions import Promotion, champion, fetch, history, promote, rollback, size_and_signature
+from .versions import (
+    Promotion,
+    champion,
+    fetch,
+    history,
+    promote,
+    rollback,
+    settings_of,
+    size_and_signature,
+    version_of,
+)
 
 __all__ = [
     "Promotion", "Registered", "SearchRun", "champion", "connect", "fetch", "history", "log_audit", "log_training",
-    "promote", "rollback", "size_and_signature",
+    "promote", "rollback", "settings_of", "size_and_signature", "version_of",
 ]  # fmt: skip

@@ -67,5 +67,6 @@ def _tracking_uri(config: Config) -> str:
 def _quieten() -> None:
     """Keep MLflow's start-up chatter (database migrations, telemetry) out of people's terminals."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)

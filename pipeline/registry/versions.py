@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from models.triage import TriageModel
 from pipeline.artefact import open_artefact
@@ -141,6 +145,40 @@ def history(config: Config) -> list[Promotion]:
         )
         for run in runs
     ]  # fmt: skip
+
+
+def version_of(name: str, config: Config) -> str:
+    """Return the version that an alias, a run or a version's number stands for.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    connect(config)
+    client, model = MlflowClient(), config.tracking.model_name
+    try:
+        if name.isdecimal():
+            return str(client.get_model_version(model, name).version)
+        if re.fullmatch(r"[0-9a-f]{32}", name):
+            for found in client.search_model_versions(f"run_id = '{name}'"):
+                return str(found.version)
+        return str(client.get_model_version_by_alias(model, name).version)
+    except MlflowException as error:
+        raise ConfigError(f"{model} has no version, run or alias {name!r}; see python train.py --history") from error
+
+
+def settings_of(version: str, config: Config) -> dict[str, Any]:
+    """Return the settings that a version was trained by, secrets left out."""
+    import mlflow
+    from mlflow import MlflowClient
+
+    run_id = MlflowClient().get_model_version(config.tracking.model_name, version).run_id
+    found: dict[str, Any] = yaml.safe_load(mlflow.artifacts.load_text(f"runs:/{run_id}/config.yaml"))
+    return found
 
 
 def _whoever() -> str:
