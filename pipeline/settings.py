@@ -51,7 +51,7 @@ class Data(Section):
 
     sources: list[Source] = [Source(path="data/starter/*.jsonl")]
     split: Split = Split()
-    audit: str = "data/local/audit"
+    reports: str = "data/local/reports"
 
 
 class Linear(Section):

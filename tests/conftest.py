@@ -170,7 +170,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Re
     data.write_text("\n".join(lines[::6]) + "\n", encoding="utf-8")
     config = Config.model_validate(
         {
-            "data": {"sources": [{"path": str(data)}], "audit": str(folder / "audit")},
+            "data": {"sources": [{"path": str(data)}], "reports": str(folder / "pages")},
             "model": {"family": "linear", "linear": {"epochs": 4}},
             "evaluation": {"bootstrap": 50},
             "tracking": {"uri": f"sqlite:///{folder}/store/mlflow.db"},

@@ -27,6 +27,7 @@ from .dataset import Dataset, load_dataset
 from .gate import Decision
 from .plots import draw, draw_curve
 from .promotion import Wish, settle
+from .report import report_of, write_mistakes
 from .search import search
 from .splits import SIDES, Splits, split
 from .training import Trained, card, headline, slice_metrics, train
@@ -71,7 +72,7 @@ def run(config: Config, *, wish: Wish = "gate", trials: int = 0) -> tuple[Regist
 
 
 def audit_alone(config: Config) -> Audit:
-    """Return the audit of the data that `config` names; its page and the suspects are in ``data.audit``.
+    """Return the audit of the data that `config` names; its page and the suspects are in ``data.reports``.
 
     The page is in MLflow as well; the suspects, which hold masked texts, are not.
     """
@@ -81,7 +82,7 @@ def audit_alone(config: Config) -> Audit:
     connect(config)
     _announce(console, data, splits, config.data.split)
     audited = _audited(console, config, data, splits)
-    folder = resolve(config.data.audit)
+    folder = resolve(config.data.reports)
     run_id = log_audit(config, folder / PAGE, _described(data, splits))
     said = f"the report: {folder / PAGE} (run {run_id}); labels that are probably wrong: {folder / SUSPECTS}"
     console.print(said, markup=False, highlight=False, soft_wrap=True)
@@ -91,7 +92,7 @@ def audit_alone(config: Config) -> Audit:
 def _audited(console: Console, config: Config, data: Dataset, splits: Splits) -> Audit:
     with _progress(console, "auditing the data") as progress:
         audited = audit(data, splits, config, progress)
-    folder = resolve(config.data.audit)
+    folder = resolve(config.data.reports)
     audited.write_page(folder / PAGE)
     audited.write_suspects(folder / SUSPECTS, data)
     for line in audited.said():
@@ -166,6 +167,10 @@ def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, audite
     chosen = trained.model.family.report
     if "curve" in chosen:
         draw_curve(data.schema, chosen["curve"], chosen["share"], scratch / "reports" / "plots")
+    evaluated = report_of(data, splits, config, trained, audited)
+    for folder in (scratch / "reports", resolve(config.data.reports)):
+        evaluated.write(folder / "evaluation.html", scratch / "reports" / "plots")
+    write_mistakes(resolve(config.data.reports) / "mistakes.csv", data, splits, trained)
     lineage = trained.model.lineage
     metrics = {f"{name}.rows": float(report.rows) for name, report in trained.report.items()}
     for name, report in trained.report.items():

@@ -70,14 +70,19 @@ def audit(data: Dataset, splits: Splits, config: Config, progress: Callable[[flo
     return Audit(findings, wrong)
 
 
+def sure(wrong: list[Suspect], name: str) -> list[Suspect]:
+    """Return the labels of a head that are surely wrong: the other rows all but rule them out."""
+    return [one for one in wrong if one.head == name and one.confidence > 0.9 and one.quality < 0.05]
+
+
 def _wrong_labels(data: Dataset, wrong: list[Suspect], name: str) -> Finding:
     """Return how many labels of a head are surely wrong, and which are taken for which."""
-    sure = [one for one in wrong if one.head == name and one.confidence > 0.9 and one.quality < 0.05]
+    certain = sure(wrong, name)
     pairs: dict[tuple[str, str], int] = {}
-    for one in sure:
+    for one in certain:
         pairs[one.given, one.likely] = pairs.get((one.given, one.likely), 0) + 1
     most = sorted(pairs.items(), key=lambda pair: -pair[1])[:20]
     table = [{"given": given, "likely": likely, "rows": rows} for (given, likely), rows in most]
     known = int(data.targets[name].known.sum())
-    said = f"Of {known:,} labels of {name}, {len(sure):,} are surely wrong by what the other rows teach ({SUSPECTS})."
-    return Finding(f"wrong labels of {name}", "look" if len(sure) > 0.005 * known else "good", said, table)
+    said = f"Of {known:,} labels of {name}, {len(certain):,} surely are wrong by what others teach ({SUSPECTS})."
+    return Finding(f"wrong labels of {name}", "look" if len(certain) > 0.005 * known else "good", said, table)

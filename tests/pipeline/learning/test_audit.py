@@ -155,7 +155,7 @@ def test_the_command_leaves_a_report_and_trains_nothing(
     path = write_lines("a.jsonl", rows)  # type: ignore[arg-type]
     config = tmp_path / "c.yaml"
     config.write_text(
-        f"data: {{sources: [{{path: {path}}}], audit: {tmp_path}/audit}}\n"
+        f"data: {{sources: [{{path: {path}}}], reports: {tmp_path}/audit}}\n"
         "labels: {heads: {sentiment: {kind: nominal, labels: [negative, positive]}}}\n"
         f"tracking: {{uri: 'sqlite:///{tmp_path}/mlflow.db'}}\n"
     )

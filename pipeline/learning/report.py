@@ -1,0 +1,131 @@
+"""The evaluation as one page: figures beside what has to be beaten and what can be reached, slices, pictures."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.schema import Schema
+from pipeline.config import Config
+from pipeline.feedback.spreadsheet import inert
+
+from .audit import Audit
+from .baselines import baselines, ceiling, learning_curve
+from .behaviour import Outcome, behave
+from .comparison import HEADLINE, Said
+from .dataset import Dataset
+from .evaluation import Figure
+from .slices import SliceFigure, slice_figures
+from .splits import Splits
+from .training import Trained
+
+MOST_PAIRS = 12  # of labels that are taken for each other, by head
+Confusions = dict[str, list[tuple[str, str, int]]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a person wants to know of a trained model before it serves; no text of a customer is in it."""
+
+    version: str
+    schema: Schema
+    rows: int
+    figures: dict[str, Figure]
+    baselines: dict[str, dict[str, Figure]]
+    ceiling: dict[str, float]
+    curve: dict[str, list[tuple[int, float]]]
+    slices: list[SliceFigure]
+    confusions: Confusions
+    behaviours: list[Outcome]
+
+    def write(self, path: Path, plots: Path) -> None:
+        """Write the page; the pictures that lie in `plots` are in it."""
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+        environment = Environment(
+            loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        )
+        pictures = {file.stem: _data(file.read_bytes()) for file in sorted(plots.glob("*.png"))}
+        pictures |= {"learning curve": _data(_drawn(self.curve))} if any(self.curve.values()) else {}
+        page = environment.get_template("report.html.j2").render(report=self, headline=HEADLINE, pictures=pictures)
+        path.write_text(page, encoding="utf-8")
+
+
+def report_of(data: Dataset, splits: Splits, config: Config, trained: Trained, audited: Audit) -> Report:
+    """Return the report of a training."""
+    texts, targets = data.take(splits.test)
+    said = Said(trained.predictions.probabilities, trained.labels)
+    figures = {name: one.figures[HEADLINE[data.schema[name].kind]] for name, one in trained.report.items()}
+    return Report(
+        version=trained.model.version,
+        schema=data.schema,
+        rows=len(texts),
+        figures=figures,
+        baselines=baselines(data, splits, config),
+        ceiling=ceiling(data, audited),
+        curve=learning_curve(data, splits, config),
+        slices=slice_figures(
+            data, splits.test, said, targets, splits.group[splits.test],
+            resamples=config.evaluation.bootstrap, seed=config.seed,
+        ),
+        confusions=_confusions(data, splits, trained),
+        behaviours=behave(trained.model, config),
+    )  # fmt: skip
+
+
+def write_mistakes(path: Path, data: Dataset, splits: Splits, trained: Trained) -> None:
+    """Write the rows of the test side that were given a wrong label, with masked texts, as CSV; not for MLflow."""
+    texts, targets = data.take(splits.test)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["head", "labelled", "given", "probability of the given", "text"])
+        for head in data.schema:
+            if not head.exclusive:
+                continue
+            given, truth = trained.labels[head.name], targets[head.name].truth.argmax(1)
+            likely = trained.predictions.probabilities[head.name][np.arange(len(given)), given]
+            wrong = np.flatnonzero(targets[head.name].known & (given != truth))
+            for row in wrong[np.argsort(-likely[wrong], kind="stable")].tolist():
+                names = head.labels[truth[row]], head.labels[given[row]]
+                writer.writerow([head.name, *names, f"{likely[row]:.3f}", inert(texts[row])])
+
+
+def _confusions(data: Dataset, splits: Splits, trained: Trained) -> Confusions:
+    out: Confusions = {}
+    for head in data.schema:
+        if head.exclusive:
+            target = data.targets[head.name].take(splits.test)
+            truth, given = target.truth.argmax(1)[target.known], trained.labels[head.name][target.known]
+            pairs = Counter(
+                (head.labels[one], head.labels[other]) for one, other in zip(truth, given, strict=True) if one != other
+            )
+            out[head.name] = [(one, other, rows) for (one, other), rows in pairs.most_common(MOST_PAIRS)]
+    return out
+
+
+def _drawn(curve: Mapping[str, Sequence[tuple[int, float]]]) -> bytes:
+    from matplotlib.figure import Figure as Drawing
+
+    figure = Drawing(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, points in curve.items():
+        if points:
+            axes.plot(*zip(*points, strict=True), marker="o", label=name)
+    axes.set(xscale="log", xlabel="rows trained on", ylabel="headline figure on the test side")
+    axes.legend(fontsize=8)
+    stream: Any = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=90)
+    return bytes(stream.getvalue())
+
+
+def _data(picture: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
