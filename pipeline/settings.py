@@ -81,7 +81,7 @@ class Cascade(Section):
     """Which rows the encoder reads after family `linear` has read them all."""
 
     max_loss: Annotated[float, Field(ge=0)] = 0.5
-    against: Literal["both", "encoder"] = "encoder"
+    against: Literal["both", "encoder"] = "both"
     share: Annotated[float, Field(ge=0, le=1)] | None = None
     least: Annotated[float, Field(ge=0, le=1)] = 0.15
     candidates: Annotated[float, Field(ge=0, le=1)] = 0.05

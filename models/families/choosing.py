@@ -18,6 +18,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 RESAMPLES = 100
+SURE = 0.8  # of the resamples lose no more than what counts as the loss
 
 
 def choose(
@@ -34,8 +35,8 @@ def choose(
         ``max_loss``: points of macro-F1 that any head may lose if the second tier does not read every row, ``against``
         both tiers averaged or the encoder alone. The average precision and the precision among the first tenth of
         yes-or-no labels may lose as much, against the first tier too.
-        Losses are means over bootstrap resamples, made to fall with the share: of a few hundred rows, one label that
-        flips is a point. ``least``: no smaller share is chosen.
+        Losses are upper bounds over bootstrap resamples, made to fall with the share: of a few hundred rows, one label
+        that flips is a point, and few rows tell too little for a small share. ``least``: no smaller share is chosen.
         ``candidates``: the share of rows, highest priority first, that always goes on. ``share``: where it is given,
         the share that goes on, whatever it loses; 1 is the most exact.
     """
@@ -89,9 +90,9 @@ class _Comparison:
         self._best = {name: first[name] if _above(first, second, name) else at for name, at in second.items()}
 
     def __call__(self, logits: Floats) -> tuple[dict[str, float], list[float]]:
-        """Return every measure, and its loss in points: the mean over the resamples, where one row decides little."""
+        """Return every measure, and its loss in points, which in `SURE` of the resamples is no larger."""
         found = self._measured(logits)
-        lost = [float(100 * (self._best[name] - at)[1:].mean()) for name, at in found.items()]
+        lost = [float(np.quantile(100 * (self._best[name] - at)[1:], SURE)) for name, at in found.items()]
         return {name: round(float(values[0]), 4) for name, values in found.items()}, lost
 
     def _measured(self, logits: Floats) -> dict[str, Doubles]:
