@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import erfc, sqrt
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,7 @@ def _columns(data: Dataset, test: Rows) -> dict[str, list[str | None]]:
         next(name for least, name in reversed(LENGTHS) if len(texts[row]) >= least) for row in test.tolist()
     ]
     out = {name: [data.columns[name][row] for row in test.tolist()] for name in COLUMNS if name in data.columns}
+    out["source"] = [PurePath(value).name if value else None for value in out["source"]]
     out["lang"] = detect([texts[row] for row in test.tolist()], out["lang"])
     return out | {"length": lengths}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import PurePath
 
 import numpy as np
 
@@ -26,7 +27,8 @@ def content(data: Dataset, splits: Splits) -> Iterator[Finding]:
     yield _rows(data, splits)
     yield from (_labels(data, splits, head.name) for head in data.schema)
     yield _mix("language", detect(data.texts, data.columns["lang"]))
-    yield from (_mix(name, data.columns[name]) for name in MIXES if any(data.columns[name]))
+    yield from (_mix(name, [value and PurePath(value).name for value in data.columns[name]]) for name in MIXES
+                if any(data.columns[name]))  # fmt: skip
     yield _dates(data, splits)
     yield _lengths(data)
 

@@ -32,11 +32,13 @@ def picture(finding: Finding) -> str:
     rows = [row for row in finding.table if len(row) > 1]
     if not 2 <= len(rows) <= 80:
         return ""
-    name, *counted = rows[0]
-    counted = [column for column in counted if column != "share" and isinstance(rows[0][column], int | float)]
+    counted = [column for column, value in rows[0].items() if isinstance(value, int) and column != "times"]
     if not counted:
         return ""
-    return _bars([str(row[name])[:40] for row in rows], {column: [row[column] for row in rows] for column in counted})
+    names = [" → ".join(str(value) for value in row.values() if isinstance(value, str))[:50] for row in rows]
+    if not all(names):
+        return ""
+    return _bars(names, {column: [row[column] for row in rows] for column in counted})
 
 
 def _bars(names: list[str], columns: dict[str, list[Any]]) -> str:
