@@ -94,6 +94,17 @@ def _log_report(report: Mapping[str, Any]) -> None:
         mlflow.log_metric("cascade.share_chosen", float(report["share"]))
 
 
+def _is_there(run_id: str) -> bool:
+    """Return whether the tracking store has a run: a search may go on in another store than it began in."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return MlflowClient().get_run(run_id).info.lifecycle_stage == "active"
+    except MlflowException:
+        return False
+
+
 class SearchRun:
     """A run that holds one nested run per trial of a search; it goes on where there is one already."""
 
@@ -104,7 +115,8 @@ class SearchRun:
         import mlflow
 
         connect(self._config)
-        run = mlflow.start_run(self._run_id, None if self._run_id else experiment(self._config))
+        known = self._run_id if self._run_id and _is_there(self._run_id) else None
+        run = mlflow.start_run(known, None if known else experiment(self._config))
         self.run_id = str(run.info.run_id)
         mlflow.log_dict(self._config.public(), "config.yaml")
         return self

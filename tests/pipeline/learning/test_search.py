@@ -43,6 +43,15 @@ def test_a_search_goes_on_where_it_stopped(small: Config, corpus: Dataset) -> No
     assert min(run.data.metrics["log_loss"] for run in trials) == pytest.approx(again.loss)
 
 
+def test_a_search_goes_on_in_another_store(small: Config, corpus: Dataset, tmp_path: Path) -> None:
+    """Its trials lie beside the checkpoints; the run that held them may be in a store that is not in use now."""
+    sides = split(corpus, small.data.split)
+    sides = type(sides)(sides.train[:300], sides.calibration, sides.test, sides.group, {})
+    search(small, corpus, sides, 1)
+    tracking = small.tracking.model_copy(update={"uri": f"sqlite:///{tmp_path}/other/mlflow.db"})
+    assert search(small.model_copy(update={"tracking": tracking}), corpus, sides, 2).trials == 2
+
+
 def test_what_was_found_can_be_set(small: Config) -> None:
     assert small.overridden(["model.linear.epochs=7"]).model.linear.epochs == 7
 
