@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import STEADY, Calibration, Curve, fit, log_likely
+from .calibration import MIN_ROWS, STEADY, Calibration, Curve, fit, log_likely
 from .schema import Head
 from .targets import Target
 
@@ -22,21 +22,27 @@ Method = Callable[[Head, Floats, Target], Calibration]
 FOLDS = 5
 BALANCE = 0.5
 KNOTS = 33
+PER_LABEL = 5  # rows for each label, below which labels are not mixed
 MIN_HELD = 25  # rows that hold a label, and rows that do not, below which it gets no curve
 MIXING, OFFSET = 30.0, 1.0  # strength of the pull of both towards nothing; chosen on held-out rows of four sets
 
 
-def choose(head: Head, logits: Floats, target: Target) -> tuple[Calibration, Floats]:
+def choose(
+    head: Head, logits: Floats, target: Target, group: NDArray[np.int64] | None = None
+) -> tuple[Calibration, Floats]:
     """Return the calibration of `head`, and probabilities of all rows by maps that were not fitted on them.
 
     A curve has to beat the plain map's log loss over `FOLDS` folds by more than its standard error, mixing by anything:
     of few rows it learns little anyhow, and without it labels weighed up in training stay too likely.
     """
     best: Method = fit
-    likely = out_of_fold(head, logits, target, fit)
+    likely = out_of_fold(head, logits, target, fit, group)
     least = _losses(head, likely, target)
-    for method in (dirichlet,) if head.exclusive else (beta, isotonic):
-        other = out_of_fold(head, logits, target, method)
+    rich: tuple[Method, ...] = (beta, isotonic)
+    if head.exclusive:
+        rich = (dirichlet,) if target.known.sum() >= max(PER_LABEL * head.width, MIN_ROWS) else ()
+    for method in rich:
+        other = out_of_fold(head, logits, target, method, group)
         losses = _losses(head, other, target)
         if len(losses) and _clearly(least - losses, head):
             best, likely, least = method, other, losses
@@ -60,11 +66,17 @@ def lifted(calibration: Calibration, head: Head, likely: Floats, balance: float)
     return replace(calibration, lift=(frequent / frequent.max()).astype(np.float32))
 
 
-def out_of_fold(head: Head, logits: Floats, target: Target, method: Method) -> Floats:
-    """Return calibrated probabilities of rows by maps that were fitted on the other folds, shape (rows, width)."""
-    fold = np.random.default_rng(0).permutation(len(logits)) % FOLDS
+def out_of_fold(
+    head: Head, logits: Floats, target: Target, method: Method, group: NDArray[np.int64] | None = None
+) -> Floats:
+    """Return calibrated probabilities of rows by maps that were fitted on the other folds, shape (rows, width).
+
+    Rows of one `group`, a customer say, are in one fold.
+    """
+    _, of_row = np.unique(np.arange(len(logits)) if group is None else group, return_inverse=True)
+    fold = (np.random.default_rng(0).permutation(int(of_row.max(initial=-1)) + 1) % FOLDS)[of_row]
     out = np.zeros((len(logits), head.width), np.float32)
-    for number in range(min(FOLDS, len(logits))):
+    for number in np.unique(fold):
         inside, outside = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
         out[inside] = method(head, logits[outside], target.take(outside))(head, logits[inside])
     return out
@@ -85,9 +97,9 @@ def dirichlet(head: Head, logits: Floats, target: Target) -> Calibration:
         moved = slope * given + given @ mixing + offset
         log = moved - np.logaddexp.reduce(moved, axis=1, keepdims=True)
         wrong = np.exp(log) * truth.sum(1, keepdims=True) - truth
-        pull = OFFSET * offset @ offset + MIXING * (mixing * mixing).sum()
+        pull = at[0] ** 2 + OFFSET * offset @ offset + MIXING * (mixing * mixing).sum()
         by_mixing = given.T @ wrong + MIXING * mixing
-        slopes = [(wrong * given).sum() * slope], wrong.sum(0) + OFFSET * offset, by_mixing.ravel()
+        slopes = [(wrong * given).sum() * slope + at[0]], wrong.sum(0) + OFFSET * offset, by_mixing.ravel()
         return float(-(truth * log).sum() + pull / 2), np.concatenate(slopes)
 
     at = minimize(loss, np.zeros(1 + width + width * width), jac=True, method="L-BFGS-B").x

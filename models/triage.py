@@ -103,20 +103,28 @@ class TriageModel:
         family = FAMILIES[name].fit(prepare_all(texts), targets, schema, settings, seed, progress, judged)
         return cls(schema, family, name, {head.name: Calibration.identity(head) for head in schema})
 
-    def calibrate(self, texts: Sequence[str], targets: Targets, balance: Mapping[str, float] | None = None) -> None:
+    def calibrate(
+        self, texts: Sequence[str], targets: Targets, balance: Mapping[str, float] | None = None,
+        group: NDArray[np.int64] | None = None,
+    ) -> None:  # fmt: skip
         """Fit the calibration of every head, and the model's doubt, on rows that were not trained on.
 
-        `balance` says per head how far its rare labels are raised when labels are given (`calibrating.lifted`).
+        `balance` says per head how far its rare labels are raised when labels are given (`calibrating.lifted`), `group`
+        which rows belong together: one row of each is evidence for a promise, for those of one customer are alike.
         """
         from .calibrating import BALANCE, choose, lifted
 
         read, likely = self.family.forward(prepare_all(texts)), {}
         for head, part in zip(self.schema, calibration.of_heads(self.schema, read.logits), strict=True):
-            fitted, likely[head.name] = choose(head, part, targets[head.name])
+            fitted, likely[head.name] = choose(head, part, targets[head.name], group)
             known = likely[head.name][targets[head.name].known]
             self.calibrations[head.name] = lifted(fitted, head, known, (balance or {}).get(head.name, BALANCE))
         self.doubt = Doubt.fit(self.schema, likely, targets, read.familiar)
-        self.evidence = Evidence.of_schema(self.schema, likely, targets)
+        one = np.unique(np.arange(len(texts)) if group is None else group, return_index=True)[1]
+        self.evidence = Evidence.of_schema(
+            self.schema, {name: part[one] for name, part in likely.items()},
+            {name: target.take(one) for name, target in targets.items()},
+        )  # fmt: skip
 
     def label(self, head: Head, likely: Floats) -> NDArray[np.int64]:
         """Return the place of the label given to each row of a single-label head's probabilities, shape (rows,)."""

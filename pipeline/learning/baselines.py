@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,34 +78,38 @@ def _frequent(data: Dataset, splits: Splits) -> dict[str, Floats]:
 def _regressed(data: Dataset, splits: Splits) -> dict[str, Floats]:
     """Return what one TF-IDF and balanced logistic regression per head says."""
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.multiclass import OneVsRestClassifier
 
     (learnt, targets), (fresh, _) = data.take(splits.train), data.take(splits.test)
     vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=200_000)
     inputs, tested = vectors.fit_transform(learnt), vectors.transform(fresh)
     out = {}
     for head in data.schema:
-        target = targets[head.name]
-        truth = target.truth[target.known]
-        labels = truth.argmax(1) if head.exclusive else truth[:, 0] > 0 if head.kind == "binary" else truth > 0
-        model = LogisticRegression(class_weight="balanced", max_iter=300)
-        if head.kind == "multilabel":
-            held = np.flatnonzero(truth.any(0) & ~truth.all(0))
-            fitted = OneVsRestClassifier(model).fit(inputs[target.known], labels[:, held])
-            likely = np.tile(truth.mean(0), (len(fresh), 1))
-            likely[:, held] = fitted.predict_proba(tested)
-        else:
-            likely = np.zeros((len(fresh), max(head.width, 2)))
-            fitted = model.fit(inputs[target.known], labels.astype(np.int64))
-            likely[:, fitted.classes_] = fitted.predict_proba(tested)
-        out[head.name] = (likely[:, 1:] if head.kind == "binary" else likely).astype(np.float32)
+        known = targets[head.name].known
+        truth = targets[head.name].truth[known]
+        out[head.name] = np.tile(truth.mean(0) if len(truth) else np.zeros(head.width), (len(fresh), 1)).astype("f4")
+        if head.exclusive:
+            labels = truth.argmax(1)
+            if len(np.unique(labels)) > 1:
+                model = _regression().fit(inputs[known], labels)
+                out[head.name][:] = 0
+                out[head.name][:, model.classes_] = model.predict_proba(tested)
+            continue
+        for place in np.flatnonzero(truth.any(0) & ~truth.all(0)):
+            model = _regression().fit(inputs[known], truth[:, place] > 0)
+            out[head.name][:, place] = model.predict_proba(tested)[:, 1]
     return out
+
+
+def _regression() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(class_weight="balanced", max_iter=300)
 
 
 def _by_words(texts: Sequence[str]) -> Doubles:
     """Return the mood of each text by counting words, from -1 to 1."""
-    found = [[word in GOOD for word in _WORD.findall(text.lower()) if word in GOOD | BAD] for text in texts]
+    told = GOOD | BAD
+    found = [[word in GOOD for word in _WORD.findall(text.lower()) if word in told] for text in texts]
     return np.array([2 * float(np.mean(good)) - 1 if good else 0.0 for good in found])
 
 
@@ -147,7 +152,7 @@ def learning_curve(
     out: dict[str, list[tuple[int, float]]] = {head.name: [] for head in data.schema}
     for number, share in enumerate(SHARES):
         texts, targets = data.take(order[: int(len(order) * share)])
-        if any(not target.truth[target.known].any(0).all() for target in targets.values()):
+        if any(not targets[head.name].truth.any(0).all() for head in data.schema if head.kind != "multilabel"):
             continue  # a label without a row cannot be learnt
         logits = Linear.fit(prepare_all(texts), targets, data.schema, config.model_settings(), config.seed)
         for name, value in _headlines(data, logits.forward(tested).logits, truth, config):

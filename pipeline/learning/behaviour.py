@@ -2,7 +2,7 @@
 
 Each YAML file under `evaluation.behaviour` holds a list of tests; users add files of their own. A test has a ``name``,
 a ``kind``, ``texts``, and ``at_least``, the share of its texts that must pass (1 where it is missing). With ``must`` a
-model that fails it is not promoted; without, one that fails it and loses a third of the champion's texts is not.
+model that fails it never takes over from a champion; without, one that loses a third of the champion's texts does not.
 
 - ``minimum``: ``expect`` says which label of a head each text must be given, or the bound of a number:
   ``{sentiment: negative, priority: ">= 60", p_detractor: "< 0.5"}``;
@@ -78,6 +78,8 @@ def load_tests(config: Config) -> list[dict[str, Any]]:
         for test in tests:
             _check(test, path)
         found += tests
+    if not found:
+        raise ConfigError(f"evaluation.behaviour: no test is in {pattern}; give files such as tests/behaviour/*.yaml")
     return found
 
 

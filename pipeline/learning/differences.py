@@ -119,7 +119,7 @@ def differences(config: Config, first: str, second: str) -> Differences:
             changed += [Changed(head.name, *cells) for cells in named]
     settings = _different(*(_flat("", settings_of(version, config)) for version in versions))
     names = f"version {versions[0]}", f"version {versions[1]}"
-    return Differences(names, len(texts), gains, changed[:SHOWN], counts, settings)
+    return Differences(names, len(texts), gains, _spread(changed), counts, settings)
 
 
 def told(config: Config, first: str, second: str) -> Iterator[str]:
@@ -129,6 +129,18 @@ def told(config: Config, first: str, second: str) -> Iterator[str]:
     found.write(page)
     yield from found.lines()
     yield f"the rows that changed: {page}"
+
+
+def _spread(changed: list[Changed]) -> list[Changed]:
+    """Return up to `SHOWN` rows, as many of each head as there is room for."""
+    heads = {row.head for row in changed}
+    seen: dict[str, int] = {}
+    kept = []
+    for row in changed:
+        seen[row.head] = seen.get(row.head, 0) + 1
+        if seen[row.head] <= SHOWN // max(len(heads), 1):
+            kept.append(row)
+    return kept
 
 
 def _flat(name: str, value: Any) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from pipeline.registry import Registered, connect, log_audit, log_training
 from pipeline.settings import Split
 
 from .audit import PAGE, SUSPECTS, Audit, audit
+from .behaviour import load_tests
+from .comparison import MEAN
 from .dataset import Dataset, load_dataset
 from .gate import Decision
 from .plots import draw, draw_curve
@@ -149,6 +151,12 @@ def _check_settings(config: Config) -> None:
         if name not in usual.rank.weights:
             known = [*heads, *usual.rank.weights]
             raise ConfigError(f"rank.weights: {name!r} is no head, label or factor; {_meant(name, known)}")
+    load_tests(config)
+    for figure in (config.gate.primary, *config.gate.or_gain):
+        if figure.partition(".")[0] not in (*heads, MEAN):
+            raise ConfigError(
+                f"gate: {figure!r} is no figure; give mean.headline or head.metric, as {heads[0]}.macro_f1"
+            )
     for name in config.model.heads:
         if name not in heads and name not in usual.model.heads:
             raise ConfigError(f"model.heads: {name!r} is no head of the label schema; {_meant(name, heads)}")

@@ -15,12 +15,14 @@ from models.languages import detect
 from models.schema import Schema
 from models.targets import Target
 
-from .comparison import HEADLINE, Said
+from .comparison import Said, headline_of
 from .dataset import Dataset
-from .evaluation import MIN_ROWS, Figure, bootstrap_weights, figure_of, measure
+from .evaluation import MIN_ROWS, Figure, bootstrap_weights, figure_of
+from .presentable import presentable
 
 Rows = NDArray[np.int64]
 COLUMNS = ("lang", "channel", "industry", "source", "length")
+MOST = 20  # values of a column that are looked at, the most frequent first
 LENGTHS = ((0, "under 60 characters"), (60, "60 to 300 characters"), (300, "over 300 characters"))
 
 
@@ -61,7 +63,7 @@ def slice_figures(
     ]
     adjusted = holm([_by_chance(here - rest) for *_, here, rest in found])
     figures = [
-        SliceFigure(column, value[:60], head, len(rows), figure_of(here), figure_of(rest), p)
+        SliceFigure(column, value, head, len(rows), figure_of(here), figure_of(rest), p)
         for (column, value, head, rows, here, rest), p in zip(found, adjusted, strict=True)
     ]
     return sorted(figures, key=lambda one: (one.p, one.here.value - one.rest.value))
@@ -84,14 +86,16 @@ def _columns(data: Dataset, test: Rows) -> dict[str, list[str | None]]:
     ]
     out = {name: [data.columns[name][row] for row in test.tolist()] for name in COLUMNS if name in data.columns}
     out["source"] = [PurePath(value).name if value else None for value in out["source"]]
+    out = {name: presentable(values) for name, values in out.items()}
     out["lang"] = detect([texts[row] for row in test.tolist()], out["lang"])
     return out | {"length": lengths}
 
 
 def _of_value(values: Sequence[str | None]) -> Iterator[tuple[str, Rows]]:
-    for value, count in Counter(value for value in values if value is not None).most_common():
+    column = np.array(values, object)
+    for value, count in Counter(value for value in values if value is not None).most_common(MOST):
         if MIN_ROWS <= count <= len(values) - MIN_ROWS:
-            yield value, np.flatnonzero(np.array(values, object) == value)
+            yield value, np.flatnonzero(column == value)
 
 
 def _pairs(
@@ -110,7 +114,7 @@ def _pairs(
             labels = said.labels[head.name][side] if head.exclusive else None
             likely = said.probabilities[head.name][side].astype(np.float64)
             truth = targets[head.name].truth[side].astype(np.float64)
-            both.append(measure(head, likely, truth, weights[:, side], 1, labels)[HEADLINE[head.kind]])
+            both.append(headline_of(head, likely, truth, weights[:, side], labels))
         yield head.name, both[0], both[1]
 
 

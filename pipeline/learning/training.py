@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from pipeline.config import Config
 
 from .dataset import Dataset
 from .evaluation import MIN_ROWS, HeadReport, Slice, evaluate_sliced, frequent
+from .presentable import presentable
 from .splits import Splits
 
 LIBRARIES = (
@@ -58,7 +60,8 @@ def train(
     texts, targets = data.take(splits.train)
     held_out = data.take(splits.calibration)
     model = TriageModel.fit(data.schema, texts, targets, config.model_settings(), config.seed, progress, held_out)
-    model.calibrate(*held_out, {name: one.balance for name, one in config.model.heads.items()})
+    balance = {name: one.balance for name, one in config.model.heads.items()}
+    model.calibrate(*held_out, balance, splits.group[splits.calibration])
     model.ranking = config.rank.model_dump()
     model.lineage = {
         "training_data": data.digest(),
@@ -71,7 +74,7 @@ def train(
     }
     texts, targets = data.take(splits.test)
     predictions = model.predict(texts)
-    values = {name: [data.columns[name][row] for row in splits.test] for name in ("lang", "channel")}
+    values = {name: presentable([data.columns[name][row] for row in splits.test]) for name in ("lang", "channel")}
     values["lang"] = detect(texts, values["lang"])
     model.languages = frequent(values["lang"])
     labels = given_labels(model, predictions.probabilities)
@@ -92,7 +95,8 @@ def train(
 def newest(data: Dataset, splits: Splits) -> float | None:
     """Return when the newest row that is trained on was written, in seconds since 1970; None without dates."""
     when = all_seconds(data.columns["created_at"][row] for row in splits.train)
-    return float(np.nanmax(when)) if np.isfinite(when).any() else None
+    when = when[when <= datetime.now(UTC).timestamp()]  # a slip of the pen may be of next century
+    return float(when.max()) if len(when) else None
 
 
 def slice_metrics(trained: Trained) -> dict[str, float]:

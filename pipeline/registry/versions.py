@@ -20,6 +20,7 @@ from pipeline.config import Config, ConfigError
 from .tracking import connect, experiment
 
 _HISTORY = "-history"  # behind the name of the experiment, the one that holds who served when
+_ROLLED_BACK = "rolled back from version"
 _NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; no such alias
 
 
@@ -100,33 +101,43 @@ def promote(config: Config, version: str, why: str) -> Promotion:
     from mlflow.exceptions import MlflowException
 
     previous, client, name = champion(config), MlflowClient(), config.tracking.model_name
+    if previous == version:
+        raise ConfigError(f"{name} version {version} serves already")
     try:
         client.get_model_version(name, version)
     except MlflowException as error:
-        raise ConfigError(
-            f"{name} has no version {version!r}; python train.py --history lists those that served"
-        ) from error
+        if error.error_code not in _NO_CHAMPION:
+            raise
+        raise ConfigError(f"{name} has no version {version!r}; python train.py --history lists them") from error
     change = Promotion(version, previous, datetime.now(UTC).isoformat(timespec="seconds"), why, _whoever())
     tags = {key: str(value) for key, value in asdict(change).items() if value is not None}
+    client.set_registered_model_alias(name, "champion", version)
     with mlflow.start_run(experiment_id=experiment(config, _HISTORY), run_name=f"{name} {version}"):
         mlflow.set_tags({**tags, "model": name})
-    client.set_registered_model_alias(name, "champion", version)
     return change
 
 
 def rollback(config: Config) -> Promotion:
     """Let the version serve again that served before the one that serves now.
 
+    Versions that were rolled back from are passed over: the next one goes further back.
+
     Raises
     ------
     ConfigError
         None did.
     """
+    served: list[str] = []
+    for change in reversed(history(config)):
+        if change.why.startswith(_ROLLED_BACK) and change.version in served:
+            del served[served.index(change.version) + 1 :]
+        else:
+            served.append(change.version)
     now = champion(config)
-    before = [one.previous for one in history(config) if one.version == now and one.previous]
-    if not before:
+    before = [version for version in served if version != now]
+    if not before or now not in served:
         raise ConfigError("no version served before the one that serves now; python train.py --history lists them all")
-    return promote(config, before[0], f"rolled back from version {now}")
+    return promote(config, before[-1], f"{_ROLLED_BACK} {now}")
 
 
 def history(config: Config) -> list[Promotion]:

@@ -31,25 +31,30 @@ def test_the_promise_holds_as_often_as_it_says(held_out: int, rows: int, calls: 
         tonight, truth = night(rows, 2 * seed + 1)
         first = np.argsort(-tonight)[:calls]
         made = Evidence("detractor", likely, held).promise(tonight[first].tolist(), [None] * calls, histogram(tonight))
-        assert made.at_least is not None, made
+        if made.at_least is None:  # two draws may be unlike by chance
+            assert "unlike the held-out ones" in made.reason
+            continue
         kept += made.at_least <= truth[first].sum()
         promised.append(made.at_least)
         true.append(truth[first].sum())
-    assert kept / 400 >= LEVEL - 0.02
+    assert len(promised) >= 0.95 * 400
+    assert kept / len(promised) >= LEVEL - 0.02
     assert np.mean(promised) > 0.7 * np.mean(true)  # a promise of nothing is always kept
 
 
 def test_a_list_chosen_by_other_things_keeps_the_promise_too() -> None:
     """Customers are ranked by value and waiting as well: the list is not of the surest."""
-    kept = 0
+    kept = made_at_all = 0
     for seed in range(300):
         likely, held = night(600, 2 * seed)
         tonight, truth = night(600, 2 * seed + 1)
         first = np.argsort(-(tonight + np.random.default_rng(seed).random(600)))[:80]
         made = Evidence("detractor", likely, held).promise(tonight[first].tolist(), [None] * 80, histogram(tonight))
-        assert made.at_least is not None
-        kept += made.at_least <= truth[first].sum()
-    assert kept / 300 >= LEVEL - 0.02
+        if made.at_least is not None:
+            made_at_all += 1
+            kept += made.at_least <= truth[first].sum()
+    assert made_at_all >= 0.95 * 300
+    assert kept / made_at_all >= LEVEL - 0.02
 
 
 @given(rows=st.integers(1, 80), share=st.floats(0, 1), calls=st.integers(0, 60))

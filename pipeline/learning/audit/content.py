@@ -12,6 +12,7 @@ from models.instants import all_seconds
 from models.languages import detect
 
 from ..dataset import Dataset
+from ..presentable import presentable
 from ..splits import Splits
 from .findings import Finding
 
@@ -70,13 +71,11 @@ def _labels(data: Dataset, splits: Splits, name: str) -> Finding:
 
 
 def _mix(name: str, values: list[str | None]) -> Finding:
-    counts = Counter(value or "unknown" for value in values)
+    counts = Counter(value or "unknown" for value in presentable(values))
     first, most = counts.most_common(1)[0]
-    table = [{name: value[:60], "rows": count, "share": count / len(values)} for value, count in
+    table = [{name: value, "rows": count, "share": count / len(values)} for value, count in
              counts.most_common(MOST)]  # fmt: skip
-    said = (
-        f"{len(counts):,} values of {name}; the most frequent, {first[:60]}, has {most / len(values):.0%} of the rows."
-    )
+    said = f"{len(counts):,} values of {name}; the most frequent, {first}, has {most / len(values):.0%} of the rows."
     return Finding(f"mix of {name}", "good", said, table)
 
 

@@ -37,7 +37,9 @@ def leakage(data: Dataset, splits: Splits, config: Config) -> Iterator[Finding]:
     heads = [
         head
         for head in data.schema
-        if head.kind != "multilabel" and min(map(len, _sides(data, splits, head))) >= FEWEST
+        if head.kind != "multilabel"
+        and min(map(len, _sides(data, splits, head))) >= FEWEST
+        and all(len(np.unique(data.targets[head.name].truth[rows], axis=0)) > 1 for rows in _sides(data, splits, head))
     ]
     shuffled = _of_shuffled(data, splits, config) if heads else []
     for head in heads:

@@ -11,7 +11,7 @@ from models.text import prepare_all
 from models.triage import TriageModel
 
 from ..behaviour import Outcome
-from ..comparison import HEADLINE, MEAN
+from ..comparison import HEADLINE, MEAN, better
 from ..evaluation import Figure
 from ..splits import normalise
 from ..training import newest
@@ -20,6 +20,7 @@ from .contest import Contest
 Check = Callable[[Contest], str]
 SAME = 1e-4  # probabilities that differ by less are the same
 TIMED, ROUNDS = 500, 3
+GROUPS = 50
 _DAY = 86_400.0
 
 
@@ -42,6 +43,10 @@ def same_as_trained(contest: Contest) -> str:
         apart = float(np.abs(likely - contest.new.probabilities[name]).max(initial=0))
         if not apart <= SAME:
             return f"head {name} of the registered model is up to {apart:.2g} from what was evaluated"
+    for name, given in contest.fitted.labels.items():
+        others = int((given != contest.new.labels[name]).sum())
+        if others:
+            return f"head {name} of the registered model gives {others} rows another label than was evaluated"
     return ""
 
 
@@ -81,6 +86,8 @@ def fresh_data(contest: Contest) -> str:
     """Refuse a model whose newest training row is older than it may be, or than the champion's."""
     latest = newest(contest.data, contest.splits)
     before = contest.champion.lineage.get("newest_row") if contest.champion else None
+    if before and latest is None:
+        return "its training rows have no dates, and the champion's had"
     if before and latest is not None and latest < float(before) - _DAY:
         return f"its newest training row is {(float(before) - latest) / _DAY:.0f} days older than the champion's"
     oldest = contest.config.gate.max_age_days
@@ -102,6 +109,26 @@ def clean_tree(contest: Contest) -> str:
     return "it was trained with changes that are not in git" if str(commit).endswith("-dirty") else ""
 
 
+def enough_rows(contest: Contest) -> str:
+    """Refuse to compare on so few customers that every interval is narrow by accident."""
+    groups = len(np.unique(contest.splits.group[contest.splits.test]))
+    if contest.champion is None or groups >= GROUPS:
+        return ""
+    return f"the test side has {groups} customers or texts of their own; {GROUPS} are needed to compare on"
+
+
+def same_ground(contest: Contest) -> str:
+    """Refuse a model that was not tested in a language that the champion was tested in."""
+    if contest.champion is None:
+        return ""
+    lacking = {*getattr(contest.champion, "languages", ())} - {*contest.candidate.languages}
+    return (
+        f"its test side has no texts in {', '.join(sorted(lacking))}, which the champion was tested in"
+        if lacking
+        else ""
+    )
+
+
 def primary(contest: Contest) -> str:
     """Refuse a model that does not surely gain: in the primary figure, or in a named one within the margin."""
     if contest.champion is None:
@@ -118,7 +145,7 @@ def primary(contest: Contest) -> str:
 def _gain(contest: Contest, name: str) -> Figure:
     head, _, metric = name.partition(".")
     try:
-        return contest.gains[head][metric]
+        return better(metric, contest.gains[head][metric])
     except KeyError:
         known = [f"{head}.{metric}" for head, figures in contest.gains.items() for metric in figures]
         raise ValueError(f"{name!r} is no figure of this model; known are {', '.join(known[:8])}, ...") from None
@@ -144,7 +171,7 @@ def every_slice(contest: Contest) -> str:
 def _worst(contest: Contest, where: str, gains: Mapping[str, Mapping[str, Figure]], most: float) -> str:
     for head in contest.data.schema:
         gain = gains.get(head.name, {}).get(HEADLINE[head.kind])
-        if gain is not None and gain.low < -most and gain.value < 0:
+        if gain is not None and gain.low < -most:
             return (
                 f"{head.name}{where} may fall by {-gain.low:.3f} ({HEADLINE[head.kind]}, at most {most:g} is allowed)"
             )
@@ -167,16 +194,18 @@ def behaviour(contest: Contest) -> str:
     """Refuse a model that fails a behaviour test which it must pass, or which the champion clearly passes better."""
     now, before = contest.behaviours
     champion = {outcome.name: outcome for outcome in before}
-    failed = [one for one in now if not one.good and contest.champion and (one.must or _lost(one, champion[one.name]))]
+    failed = [
+        one for one in now if not one.good and contest.champion and (one.must or _lost(one, champion.get(one.name)))
+    ]
     if not failed:
         return ""
     first = failed[0]
     return f"{first.name!r} is passed by {first.passed:.0%} of its texts, and {first.needed:.0%} are needed"
 
 
-def _lost(now: Outcome, before: Outcome) -> bool:
+def _lost(now: Outcome, before: Outcome | None) -> bool:
     """Return whether a third of the texts or more, that the champion passes, is lost: one of four may be chance."""
-    return before.good and before.passed - now.passed >= 1 / 3
+    return before is not None and before.good and before.passed - now.passed >= 1 / 3
 
 
 def export(contest: Contest) -> str:
@@ -226,7 +255,8 @@ def size(contest: Contest) -> str:
 CHECKS: dict[str, Check] = {
     check.__name__: check
     for check in (
-        sound_predictions, same_as_trained, signature, same_heads, unseen_test, fresh_data, clean_tree, primary,
+        sound_predictions, same_as_trained, signature, same_heads, unseen_test, fresh_data, clean_tree,
+        enough_rows, same_ground, primary,
         every_head, every_slice, calibrated, behaviour, export, speed, size,
     )
 }  # fmt: skip

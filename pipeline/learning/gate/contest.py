@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.languages import detect
+from models.schema import Schema
 from models.targets import Target
 from models.triage import TriageModel
 from pipeline.config import Config
@@ -21,6 +22,7 @@ from ..evaluation import Figure
 from ..splits import Splits
 
 Rows = NDArray[np.int64]
+LEAST = 50  # rows that carry a head, below which one label that flips is too much
 SLICE_ROWS = 100  # of the test side: on fewer, the bounds are so wide that every retraining would be refused
 
 
@@ -79,12 +81,20 @@ class Contest:
         return self.gains_on(np.arange(len(self.texts)))
 
     def gains_on(self, rows: Rows) -> dict[str, dict[str, Figure]]:
-        """Return the same on some rows of the test side."""
+        """Return the same on some rows of the test side, of the heads that `LEAST` of them carry."""
+        targets = {name: target.take(rows) for name, target in self.targets.items()}
+        told = Schema(tuple(head for head in self.shared if targets[head.name].known.sum() >= LEAST))
         return compare(
-            self.data.schema, {name: target.take(rows) for name, target in self.targets.items()},
+            told, targets,
             self.splits.group[self.splits.test][rows], self.old.take(rows), self.new.take(rows),
             resamples=self.config.evaluation.bootstrap, seed=self.config.seed, capacity=self.config.rank.capacity,
         )  # fmt: skip
+
+    @property
+    def shared(self) -> Schema:
+        """The heads that both models have; a new one has nothing to be compared with."""
+        known = set(self.champion.schema.names) if self.champion else set()
+        return Schema(tuple(head for head in self.data.schema if head.name in known))
 
     def slices(self) -> dict[str, Rows]:
         """Return the rows of every value of a protected column that enough rows of the test side have."""

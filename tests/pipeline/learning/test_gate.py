@@ -162,6 +162,13 @@ SABOTAGE: dict[str, tuple[str, str, Callable[[Contest], Contest]]] = {
     "another tokenizer": ("same_as_trained", "from what was evaluated", lambda contest: again(
         contest, candidate=doing(contest.candidate, lambda said, texts: contest.candidate.__class__.predict(
             contest.candidate, [text.replace("e", "3") for text in texts])))),
+    "labels no longer raised": ("same_as_trained", "rows another label than was evaluated", lambda contest: again(
+        contest, candidate=replace(contest.candidate, calibrations={
+            name: replace(one, lift=None) for name, one in contest.candidate.calibrations.items()}))),
+    "hardly anything to test on": ("enough_rows", "customers or texts of their own; 50 are needed", lambda contest:
+        _tested_on(contest, contest.splits.test[:40])),
+    "another language than the champion's": ("same_ground", "no texts in sw, which the champion was tested in",
+        lambda contest: again(contest, champion=replace(contest.champion, languages=("en", "sw")))),  # type: ignore[type-var]
     "no signature": ("signature", "has no signature", lambda contest: again(contest, signed=False)),
     "a leaked test": ("unseen_test", "1 texts of the test side are in the training data", _leaked),
     "other data than it says": ("unseen_test", "trained on other data", lambda contest: _lineage(
@@ -177,6 +184,12 @@ SABOTAGE: dict[str, tuple[str, str, Callable[[Contest], Contest]]] = {
     "out of order": ("primary", "could not be checked: RuntimeError: out of order", lambda contest: again(
         contest, candidate=doing(contest.candidate, _fails))),
 }  # fmt: skip
+
+
+def _tested_on(contest: Contest, rows: np.ndarray) -> Contest:
+    """Return the contest on some rows of the test side."""
+    said = Said.by(contest.candidate, contest.data.take(rows)[0])
+    return again(contest, splits=replace(contest.splits, test=rows), fitted=said)
 
 
 def _worse_slice(contest: Contest) -> Contest:
