@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from . import calibration
 from .attribution import Attribution
@@ -63,7 +64,8 @@ class TriageModel:
     `ranking` holds the weights with which the artefact ranks where nobody gives others (see `models.ranking`);
     `lineage` is what is known of the training: data hashes, configuration hash, commit. `languages` are those it was
     evaluated on, in ISO 639-1; none means that nobody looked, and that no text is held back for its language. `doubt`
-    and `evidence` are what held-out rows told: when to abstain, and how often each binary head was right.
+    and `evidence` are what held-out rows told: when to abstain, and how often each binary head was right. `learnt` has
+    fingerprints of the texts it was trained and calibrated on: a later model is not compared with it on those.
     """
 
     schema: Schema
@@ -75,6 +77,7 @@ class TriageModel:
     languages: tuple[str, ...] = ()
     doubt: Doubt = field(default_factory=Doubt)
     evidence: dict[str, Evidence] = field(default_factory=dict)
+    learnt: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     version: str = "unsaved"
 
     @classmethod
@@ -161,6 +164,7 @@ class TriageModel:
         try:
             self.family.save(folder)
             _write_json(folder / "schema.json", self.schema.to_json())
+            save_file({"learnt": np.sort(self.learnt)}, folder / "learnt.safetensors")
             _write_json(folder / "evidence.json", {name: item.to_json() for name, item in self.evidence.items()})
             contents = {
                 "format": FORMAT,
@@ -219,6 +223,7 @@ class TriageModel:
             languages=tuple(contents.get("languages", ())),  # artefacts written before it was known lack it
             doubt=Doubt.from_json(contents["doubt"]) if "doubt" in contents else Doubt(),
             evidence=_evidence(folder / "evidence.json"),
+            learnt=_learnt(folder / "learnt.safetensors"),
             version=_version(folder, contents["family"]),
         )
 
@@ -242,6 +247,11 @@ def _check_learnable(schema: Schema, targets: Targets) -> None:
 def _evidence(file: Path) -> dict[str, Evidence]:
     """Return what held-out rows told; nothing for artefacts written before it was kept."""
     return {name: Evidence.from_json(name, data) for name, data in _read_json(file).items()} if file.exists() else {}
+
+
+def _learnt(file: Path) -> NDArray[np.int64]:
+    """Return the fingerprints of what was learnt from; none for artefacts written before they were kept."""
+    return load_file(file)["learnt"] if file.exists() else np.zeros(0, np.int64)
 
 
 def _version(folder: Path, family: str) -> str:

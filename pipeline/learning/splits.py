@@ -78,6 +78,11 @@ def groups(keys: Sequence[str], plain: Sequence[str]) -> Rows:
     return np.unique(roots, return_inverse=True)[1]
 
 
+def fingerprints(texts: Sequence[str]) -> Rows:
+    """Return a number for the words of each raw text: equal for texts that differ in punctuation or case alone."""
+    return np.array([_hash(normalise(text)) for text in prepare_all(texts)], np.int64)
+
+
 def normalise(text: str) -> str:
     """Return the words of a prepared text alone, so that texts differing in punctuation are the same."""
     return _NOT_WORD.sub(" ", text).strip()

@@ -19,7 +19,7 @@ from pipeline.config import Config
 from .dataset import Dataset
 from .evaluation import MIN_ROWS, HeadReport, Slice, evaluate_sliced, frequent
 from .presentable import presentable
-from .splits import Splits
+from .splits import Splits, fingerprints
 
 LIBRARIES = (
     "numpy", "scipy", "scikit-learn", "safetensors", "torch", "transformers", "tokenizers", "openvino", "nncf",
@@ -63,6 +63,7 @@ def train(
     balance = {name: one.balance for name, one in config.model.heads.items()}
     model.calibrate(*held_out, balance, splits.group[splits.calibration])
     model.ranking = config.rank.model_dump()
+    model.learnt = fingerprints([*texts, *held_out[0]])
     model.lineage = {
         "training_data": data.digest(),
         "files": data.files,

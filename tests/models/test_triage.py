@@ -20,7 +20,15 @@ from pipeline.config import Config
 from pipeline.learning.dataset import Dataset
 
 SETTINGS = Config.model_validate({"model": {"family": "linear", "linear": {"epochs": 2}}}).model.model_dump()
-FILES = {"card.md", "evidence.json", "linear.json", "linear.safetensors", "model.json", "schema.json"}
+FILES = {
+    "card.md",
+    "evidence.json",
+    "learnt.safetensors",
+    "linear.json",
+    "linear.safetensors",
+    "model.json",
+    "schema.json",
+}
 
 
 @pytest.fixture
@@ -83,7 +91,7 @@ def test_the_folder_holds_data_and_no_pickle(model_folder: Path) -> None:
         assert path.suffix in (".json", ".md", ".safetensors")
         if path.suffix == ".safetensors":
             header = int.from_bytes(content[:8], "little")
-            assert set(json.loads(content[8 : 8 + header])) == {"buckets", "weights", "squares", "bias"}
+            assert set(json.loads(content[8 : 8 + header])) == ARRAYS[path.name]
         else:
             assert content.decode()  # text, where a pickle or an archive is none
 

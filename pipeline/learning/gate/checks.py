@@ -7,13 +7,12 @@ from time import process_time
 
 import numpy as np
 
-from models.text import prepare_all
 from models.triage import TriageModel
 
 from ..behaviour import Outcome
 from ..comparison import HEADLINE, MEAN, better
 from ..evaluation import Figure
-from ..splits import normalise
+from ..splits import fingerprints
 from ..training import newest
 from .contest import Contest
 
@@ -39,11 +38,11 @@ def sound_predictions(contest: Contest) -> str:
 
 def same_as_trained(contest: Contest) -> str:
     """Refuse what comes back from the registry and says other than was evaluated: tokeniser, weights, export."""
-    for name, likely in contest.fitted.probabilities.items():
+    for name, likely in contest.evaluated.probabilities.items():
         apart = float(np.abs(likely - contest.new.probabilities[name]).max(initial=0))
         if not apart <= SAME:
             return f"head {name} of the registered model is up to {apart:.2g} from what was evaluated"
-    for name, given in contest.fitted.labels.items():
+    for name, given in contest.evaluated.labels.items():
         others = int((given != contest.new.labels[name]).sum())
         if others:
             return f"head {name} of the registered model gives {others} rows another label than was evaluated"
@@ -77,8 +76,7 @@ def unseen_test(contest: Contest) -> str:
     if lineage.get("rows") != rows:
         return f"it was trained with other sides ({lineage.get('rows')}) than it is tested with ({rows})"
     learnt, _ = contest.data.take(np.concatenate([splits.train, splits.calibration]))
-    known = {normalise(text) for text in prepare_all(learnt)}
-    again = sum(normalise(text) in known for text in prepare_all(contest.texts))
+    again = int(np.isin(fingerprints(contest.data.take(splits.test)[0]), fingerprints(learnt)).sum())
     return f"{again} texts of the test side are in the training data" if again else ""
 
 
@@ -111,10 +109,10 @@ def clean_tree(contest: Contest) -> str:
 
 def enough_rows(contest: Contest) -> str:
     """Refuse to compare on so few customers that every interval is narrow by accident."""
-    groups = len(np.unique(contest.splits.group[contest.splits.test]))
+    groups = len(np.unique(contest.splits.group[contest.rows]))
     if contest.champion is None or groups >= GROUPS:
         return ""
-    return f"the test side has {groups} customers or texts of their own; {GROUPS} are needed to compare on"
+    return f"{groups} customers of the test side are new to the champion; {GROUPS} are needed to compare on"
 
 
 def same_ground(contest: Contest) -> str:

@@ -19,7 +19,7 @@ from ..behaviour import Outcome, behave
 from ..comparison import Said, compare
 from ..dataset import Dataset
 from ..evaluation import Figure
-from ..splits import Splits
+from ..splits import Splits, fingerprints
 
 Rows = NDArray[np.int64]
 LEAST = 50  # rows that carry a head, below which one label that flips is too much
@@ -54,23 +54,39 @@ class Contest:
     sizes: tuple[int, int]
 
     @cached_property
+    def places(self) -> Rows:
+        """Which rows of the test side the champion has not learnt from; the split may have changed since."""
+        known = getattr(self.champion, "learnt", np.zeros(0, np.int64))
+        return np.flatnonzero(~np.isin(fingerprints(self.data.take(self.splits.test)[0]), known))
+
+    @property
+    def rows(self) -> Rows:
+        """The rows of the data set that both models are judged on."""
+        return self.splits.test[self.places]
+
+    @cached_property
     def texts(self) -> list[str]:
-        """The texts of the test side."""
-        return self.data.take(self.splits.test)[0]
+        """The texts that both are judged on."""
+        return self.data.take(self.rows)[0]
 
     @cached_property
     def targets(self) -> Mapping[str, Target]:
-        """The labels of the test side."""
-        return self.data.take(self.splits.test)[1]
+        """The labels of those texts."""
+        return self.data.take(self.rows)[1]
+
+    @property
+    def evaluated(self) -> Said:
+        """What the model said of those texts in memory."""
+        return self.fitted.take(self.places)
 
     @cached_property
     def new(self) -> Said:
-        """What the candidate says of the test side."""
+        """What the candidate says of the texts."""
         return Said.by(self.candidate, self.texts)
 
     @cached_property
     def old(self) -> Said:
-        """What the champion says of the test side."""
+        """What the champion says of the texts."""
         if self.champion is None:
             raise ValueError("there is no champion to compare with")
         return Said.by(self.champion, self.texts)
@@ -86,7 +102,7 @@ class Contest:
         told = Schema(tuple(head for head in self.shared if targets[head.name].known.sum() >= LEAST))
         return compare(
             told, targets,
-            self.splits.group[self.splits.test][rows], self.old.take(rows), self.new.take(rows),
+            self.splits.group[self.rows][rows], self.old.take(rows), self.new.take(rows),
             resamples=self.config.evaluation.bootstrap, seed=self.config.seed, capacity=self.config.rank.capacity,
         )  # fmt: skip
 
@@ -100,7 +116,7 @@ class Contest:
         """Return the rows of every value of a protected column that enough rows of the test side have."""
         out = {}
         for column in self.config.gate.protected:
-            values = [self.data.columns[column][row] for row in self.splits.test]
+            values = [self.data.columns[column][row] for row in self.rows]
             values = detect(self.texts, values) if column == "lang" else values
             for value in sorted({value for value in values if value is not None}):
                 rows = np.flatnonzero(np.array(values, object) == value)

@@ -17,7 +17,7 @@ from pipeline.learning.comparison import Said
 from pipeline.learning.dataset import Dataset
 from pipeline.learning.gate import Contest, decide
 from pipeline.learning.gate.checks import CHECKS
-from pipeline.learning.splits import Splits, split
+from pipeline.learning.splits import Splits, fingerprints, split
 from pipeline.learning.training import Trained, train
 
 CONFIG = Config.model_validate({"model": {"family": "linear"}, "evaluation": {"bootstrap": 60}})
@@ -165,10 +165,12 @@ SABOTAGE: dict[str, tuple[str, str, Callable[[Contest], Contest]]] = {
     "labels no longer raised": ("same_as_trained", "rows another label than was evaluated", lambda contest: again(
         contest, candidate=replace(contest.candidate, calibrations={
             name: replace(one, lift=None) for name, one in contest.candidate.calibrations.items()}))),
-    "hardly anything to test on": ("enough_rows", "customers or texts of their own; 50 are needed", lambda contest:
+    "hardly anything to test on": ("enough_rows", "new to the champion; 50 are needed", lambda contest:
         _tested_on(contest, contest.splits.test[:40])),
     "another language than the champion's": ("same_ground", "no texts in sw, which the champion was tested in",
         lambda contest: again(contest, champion=replace(contest.champion, languages=("en", "sw")))),  # type: ignore[type-var]
+    "rows that the champion knows": ("enough_rows", "0 customers of the test side are new to the champion",
+        lambda contest: again(contest, champion=replace(contest.champion, learnt=fingerprints(contest.data.texts)))),  # type: ignore[type-var]
     "no signature": ("signature", "has no signature", lambda contest: again(contest, signed=False)),
     "a leaked test": ("unseen_test", "1 texts of the test side are in the training data", _leaked),
     "other data than it says": ("unseen_test", "trained on other data", lambda contest: _lineage(
