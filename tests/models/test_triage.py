@@ -20,15 +20,8 @@ from pipeline.config import Config
 from pipeline.learning.dataset import Dataset
 
 SETTINGS = Config.model_validate({"model": {"family": "linear", "linear": {"epochs": 2}}}).model.model_dump()
-FILES = {
-    "card.md",
-    "evidence.json",
-    "learnt.safetensors",
-    "linear.json",
-    "linear.safetensors",
-    "model.json",
-    "schema.json",
-}
+ARRAYS = {"linear.safetensors": {"buckets", "weights", "squares", "bias"}, "learnt.safetensors": {"learnt"}}
+FILES = {"card.md", "evidence.json", "linear.json", "model.json", "schema.json", *ARRAYS}
 
 
 @pytest.fixture
