@@ -23,6 +23,7 @@ class Source(Section):
     columns: dict[str, str] = {}
     labels: dict[str, dict[str, str]] = {}
     split_column: str | None = None
+    licence: str = ""
 
     @model_validator(mode="after")
     def _lies_somewhere(self) -> Source:
@@ -49,7 +50,7 @@ class Split(Section):
 class Data(Section):
     """What is learnt from."""
 
-    sources: list[Source] = [Source(path="data/starter/*.jsonl")]
+    sources: list[Source] = [Source(path="data/starter/*.jsonl", licence="Apache-2.0")]
     split: Split = Split()
     reports: str = "data/local/reports"
 

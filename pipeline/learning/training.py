@@ -125,6 +125,7 @@ def card(trained: Trained, config: Config) -> str:
         f"- Family `{trained.model.family_name}`, seed {config.seed}, commit {lineage['commit'] or 'unknown'}",
         f"- Training data {lineage['training_data'][:16]}, configuration {lineage['config'][:16]}",
         f"- Rows: {rows['train']} trained on, {rows['calibration']} calibrated on, {rows['test']} tested on",
+        *(f"- Source `{one.path or one.hub}`, licence: {one.licence or 'not stated'}" for one in config.data.sources),
         *(f"- Data file `{name}`, SHA-256 {digest[:16]}" for name, digest in lineage["files"].items()),
         "",
         "| head | kind | labels | tested on | figures on the test side, 95% interval |",

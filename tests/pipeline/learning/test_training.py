@@ -16,6 +16,7 @@ from pipeline.learning.plots import draw
 from pipeline.learning.recipe import _check_settings
 from pipeline.learning.splits import Splits
 from pipeline.learning.training import Trained, card, headline, slice_metrics, train
+from pipeline.settings import Data, Source
 
 CONFIG = Config.model_validate(
     {"model": {"family": "linear", "linear": {"epochs": 6}}, "evaluation": {"bootstrap": 50}}
@@ -77,6 +78,13 @@ def test_the_card_says_what_somebody_needs_to_know(corpus: Dataset, trained: Tra
     assert "nps <= 6" in text
     for name in corpus.files:
         assert name in text
+
+
+def test_the_card_has_the_licence_of_every_source(trained: Trained) -> None:
+    said = card(trained, CONFIG)
+    assert "- Source `data/starter/*.jsonl`, licence: Apache-2.0" in said
+    other = CONFIG.model_copy(update={"data": Data(sources=[Source(hub="owner/name")])})
+    assert "- Source `owner/name`, licence: not stated" in card(trained, other)
 
 
 def test_the_model_knows_the_languages_that_it_was_tested_on(corpus: Dataset, splits: Splits, trained: Trained) -> None:
