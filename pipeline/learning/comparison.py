@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.schema import Head, Schema
+from models.schema import Schema
 from models.scoring import given_labels
 from models.targets import Target
 from models.triage import TriageModel
@@ -27,7 +27,6 @@ HEADLINE = {
     "multilabel": "average_precision",
 }
 MEAN = "mean"
-FEWER = 100
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,6 @@ class Said:
         """Return what is said of some rows."""
         labels = {name: given[rows] for name, given in self.labels.items()}
         return Said({name: likely[rows] for name, likely in self.probabilities.items()}, labels)
-
-
-def headline_of(
-    head: Head, likely: NDArray[np.float64], truth: NDArray[np.float64], weights: NDArray[np.float64], said: Rows | None
-) -> NDArray[np.float64]:
-    """Return the headline figure of a head in `FEWER` resamples: many slices are looked at."""
-    return measure(head, likely, truth, weights[: 1 + FEWER], 1, said)[HEADLINE[head.kind]]
 
 
 def better(metric: str, gain: Figure) -> Figure:

@@ -15,13 +15,14 @@ from models.languages import detect
 from models.schema import Schema
 from models.targets import Target
 
-from .comparison import Said, headline_of
+from .comparison import HEADLINE, Said
 from .dataset import Dataset
-from .evaluation import MIN_ROWS, Figure, bootstrap_weights, figure_of
+from .evaluation import MIN_ROWS, Figure, bootstrap_weights, figure_of, measure
 from .presentable import presentable
 
 Rows = NDArray[np.int64]
 COLUMNS = ("lang", "channel", "industry", "source", "length")
+FEWER = 100
 MOST = 20  # values of a column that are looked at, the most frequent first
 LENGTHS = ((0, "under 60 characters"), (60, "60 to 300 characters"), (300, "over 300 characters"))
 
@@ -32,6 +33,8 @@ class SliceFigure:
 
     Attributes
     ----------
+    ece
+        The expected calibration error on the slice.
     p
         How likely a gap as wide is by chance, corrected over all slices and heads by Holm (1979).
     """
@@ -42,6 +45,7 @@ class SliceFigure:
     rows: int
     here: Figure
     rest: Figure
+    ece: Figure
     p: float
 
     @property
@@ -56,15 +60,15 @@ def slice_figures(
     """Return the figures of every value of `COLUMNS` that `MIN_ROWS` rows of the test side have, the worst first."""
     weights = bootstrap_weights(groups, resamples, seed)
     found = [
-        (column, value, head, rows, here, rest)
+        (column, value, head, rows, here, rest, error)
         for column, values in _columns(data, test).items()
         for value, rows in _of_value(values)
-        for head, here, rest in _pairs(data.schema, rows, said, targets, weights)
+        for head, here, rest, error in _pairs(data.schema, rows, said, targets, weights)
     ]
-    adjusted = holm([_by_chance(here - rest) for *_, here, rest in found])
+    adjusted = holm([_by_chance(here - rest) for *_, here, rest, _ in found])
     figures = [
-        SliceFigure(column, value, head, len(rows), figure_of(here), figure_of(rest), p)
-        for (column, value, head, rows, here, rest), p in zip(found, adjusted, strict=True)
+        SliceFigure(column, value, head, len(rows), figure_of(here), figure_of(rest), figure_of(error), p)
+        for (column, value, head, rows, here, rest, error), p in zip(found, adjusted, strict=True)
     ]
     return sorted(figures, key=lambda one: (one.p, one.here.value - one.rest.value))
 
@@ -100,8 +104,11 @@ def _of_value(values: Sequence[str | None]) -> Iterator[tuple[str, Rows]]:
 
 def _pairs(
     schema: Schema, rows: Rows, said: Said, targets: Mapping[str, Target], weights: NDArray[np.float64]
-) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
-    """Yield by head its headline figure in every resample, on the rows and on the others."""
+) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]:
+    """Yield by head its headline figure on the rows and on the others, and its calibration error on the rows.
+
+    Each in `FEWER` resamples: many slices are looked at.
+    """
     inside = np.zeros(weights.shape[1], bool)
     inside[rows] = True
     for head in schema:
@@ -114,8 +121,9 @@ def _pairs(
             labels = said.labels[head.name][side] if head.exclusive else None
             likely = said.probabilities[head.name][side].astype(np.float64)
             truth = targets[head.name].truth[side].astype(np.float64)
-            both.append(headline_of(head, likely, truth, weights[:, side], labels))
-        yield head.name, both[0], both[1]
+            both.append(measure(head, likely, truth, weights[: 1 + FEWER, side], 1, labels))
+        here, rest = (found[HEADLINE[head.kind]] for found in both)
+        yield head.name, here, rest, both[0]["ece"]
 
 
 def _by_chance(gaps: NDArray[np.float64]) -> float:
