@@ -20,6 +20,7 @@ from pipeline.config import Config, ConfigError
 from .tracking import connect, experiment
 
 _HISTORY = "-history"  # behind the name of the experiment, the one that holds who served when
+_PROMOTIONS = "## Promotions"
 _ROLLED_BACK = "rolled back from version"
 _NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; no such alias
 
@@ -104,7 +105,7 @@ def promote(config: Config, version: str, why: str) -> Promotion:
     if previous == version:
         raise ConfigError(f"{name} version {version} serves already")
     try:
-        client.get_model_version(name, version)
+        card = client.get_model_version(name, version).description or ""
     except MlflowException as error:
         if error.error_code not in _NO_CHAMPION:
             raise
@@ -114,6 +115,9 @@ def promote(config: Config, version: str, why: str) -> Promotion:
     client.set_registered_model_alias(name, "champion", version)
     with mlflow.start_run(experiment_id=experiment(config, _HISTORY), run_name=f"{name} {version}"):
         mlflow.set_tags({**tags, "model": name})
+    said = f"- {change.when}, by {change.by}: {why}"
+    title = "" if _PROMOTIONS in card else f"\n{_PROMOTIONS}\n"
+    client.update_model_version(name, version, description=f"{card.rstrip()}\n{title}{said}\n")
     return change
 
 

@@ -87,6 +87,10 @@ def test_who_served_when_is_kept_and_can_be_gone_back_to(registry: Any, log_vers
     assert told == [("1", "3", "rolled back from version 3"), ("3", "1", "better"), ("1", None, "the first version")]
     assert all(one.by and one.when.startswith("20") for one in history(config))
     client = mlflow.MlflowClient()
+    card = client.get_model_version("amends-other", "1").description
+    assert card.count("## Promotions") == 1
+    assert card.rstrip().splitlines()[-2].endswith(": the first version")
+    assert card.rstrip().splitlines()[-1].endswith(": rolled back from version 3")
     assert str(client.get_model_version_by_alias("amends-triage", "champion").version) == "1"  # nobody else's
 
 
