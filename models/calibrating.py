@@ -22,7 +22,7 @@ Method = Callable[[Head, Floats, Target], Calibration]
 FOLDS = 5
 BALANCE = 0.5
 KNOTS = 33
-PER_LABEL = 5  # rows for each label, below which labels are not mixed
+PER_LABEL = 35  # rows for each label, below which mixing learns chance: heads of ten labels and more lost by it
 MIN_HELD = 25  # rows that hold a label, and rows that do not, below which it gets no curve
 MIXING, OFFSET = 30.0, 1.0  # strength of the pull of both towards nothing; chosen on held-out rows of four sets
 

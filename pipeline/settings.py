@@ -109,10 +109,7 @@ class Model(Section):
     linear: Linear = Linear()
     fine_tune: FineTune = FineTune()
     cascade: Cascade = Cascade()
-    heads: dict[str, HeadTuning] = {
-        "urgency": HeadTuning(class_weight=1.0, balance=0.75),
-        "complaint_type": HeadTuning(balance=0.25),
-    }
+    heads: dict[str, HeadTuning] = {"urgency": HeadTuning(class_weight=1.0, balance=0.75)}
 
 
 class Evaluation(Section):

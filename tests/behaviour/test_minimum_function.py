@@ -3,7 +3,7 @@
 What a linear model on the starter corpus does not do, and no test here claims: it does not understand negation,
 sarcasm or irony beyond the words that go with them ("Never again. I will tell everyone how you treat people." reads
 positive), it knows languages other than English from few texts, and it takes a question about opening hours for a
-middling risk, and praise of a thing for a matter of its quality.
+middling risk.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ CONTENT = [
     "I love the new colours.",
     "Gracias, todo perfecto.",
 ]
-PRAISED_THING = "I love the new colours."
 Ranked = Callable[[list[str]], list[dict[str, Any]]]
 
 
@@ -44,8 +43,7 @@ def test_every_angry_text_outranks_every_contented_one(ranked: Ranked) -> None:
 @pytest.mark.parametrize("text", CONTENT)
 def test_praise_is_praise(ranked: Ranked, text: str) -> None:
     (row,) = ranked([text])
-    assert (row["sentiment"], row["urgency"], row["signals"]) == ("positive", "low", [])
-    assert row["complaint_type"] == "none" or text == PRAISED_THING
+    assert (row["sentiment"], row["urgency"], row["complaint_type"], row["signals"]) == ("positive", "low", "none", [])
     assert row["p_detractor"] < 0.5
     assert row["priority"] < 30
 
