@@ -32,7 +32,7 @@ from .promotion import Wish, settle
 from .report import report_of, write_mistakes
 from .search import search
 from .splits import SIDES, Splits, split
-from .training import Trained, card, headline, slice_metrics, train
+from .training import Trained, card, listed_metrics, slice_metrics, train
 
 # Invented, so that nothing of a customer is ever in MLflow.
 EXAMPLE = {
@@ -249,7 +249,7 @@ def _announce(console: Console, data: Dataset, splits: Splits, wanted: Split) ->
 def _table(trained: Trained) -> Table:
     table = Table("head", "rows", "metric", "value", "95% interval", title="test side")
     for name, report in trained.report.items():
-        for place, metric in enumerate(headline(trained, name)):
+        for place, metric in enumerate(listed_metrics(trained, name)):
             figure = report.figures[metric]
             first = (name, f"{report.rows:,}") if place == 0 else ("", "")
             table.add_row(*first, metric, f"{figure.value:.3f}", f"{figure.low:.3f} to {figure.high:.3f}")

@@ -101,14 +101,14 @@ def newest(data: Dataset, splits: Splits) -> float | None:
 
 
 def slice_metrics(trained: Trained) -> dict[str, float]:
-    """Return the first headline figure of every head on every slice, as ``slice.lang.en.sentiment.accuracy``."""
+    """Return the first listed metric of every head on every slice, as ``slice.lang.en.sentiment.accuracy``."""
     return {
         # A value is the customer's own word: MLflow has a limit on names.
         f"slice.{name}.{value[:60]}.{head}.{metric}": report.figures[metric].value
         for name, slices in trained.slices.items()
         for value, part in slices.items()
         for head, report in part.report.items()
-        for metric in headline(trained, head)[:1]
+        for metric in listed_metrics(trained, head)[:1]
     }
 
 
@@ -134,7 +134,9 @@ def card(trained: Trained, config: Config) -> str:
     for head in schema:
         report = trained.report.get(head.name)
         figures = (
-            "; ".join(f"{name} {report.figures[name]}" for name in headline(trained, head.name)) if report else "none"
+            "; ".join(f"{name} {report.figures[name]}" for name in listed_metrics(trained, head.name))
+            if report
+            else "none"
         )
         labels = ", ".join(head.labels) or str(head.derive or "yes, no")
         lines.append(f"| {head.name} | {head.kind} | {labels} | {report.rows if report else 0} | {figures} |")
@@ -152,7 +154,7 @@ def card(trained: Trained, config: Config) -> str:
 def _by_language(trained: Trained) -> list[str]:
     """Return the table of figures by language, in Markdown."""
     names = trained.model.schema.names
-    titles = [f"{name} {headline(trained, name)[0]}" for name in names]
+    titles = [f"{name} {listed_metrics(trained, name)[0]}" for name in names]
     lines = [
         "",
         "## By language",
@@ -164,13 +166,13 @@ def _by_language(trained: Trained) -> list[str]:
     ]
     for value, part in trained.slices["lang"].items():
         figures = [
-            part.report[name].figures[headline(trained, name)[0]] if name in part.report else "" for name in names
+            part.report[name].figures[listed_metrics(trained, name)[0]] if name in part.report else "" for name in names
         ]
         lines.append(f"| {value} | {part.rows} | {' | '.join(map(str, figures))} |")
     return lines
 
 
-def headline(trained: Trained, name: str) -> list[str]:
+def listed_metrics(trained: Trained, name: str) -> list[str]:
     """Return the metrics of a head that people look at first."""
     wanted = {
         "nominal": ["accuracy", "macro_f1", "ece"],

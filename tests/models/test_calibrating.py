@@ -16,23 +16,13 @@ from models.calibration import Calibration, fit, probabilities
 from models.schema import Head
 from models.targets import Target
 from pipeline.learning.evaluation import calibration_error
+from tests.models.drawing import labels_drawn
 
 NOMINAL = Head("mood", "nominal", ("bad", "fine", "good"))
 BINARY = Head("lost", "binary")
 MULTILABEL = Head("said", "multilabel", ("leaves", "sues"))
 HEADS = [NOMINAL, BINARY, MULTILABEL]
 Floats = NDArray[np.float32]
-
-
-def drawn(head: Head, likely: Floats, seed: int = 0) -> Target:
-    """Return labels drawn from the probabilities given."""
-    random = np.random.default_rng(seed)
-    if head.exclusive:
-        place = (likely.cumsum(1) < random.random((len(likely), 1))).sum(1).clip(max=head.width - 1)
-        truth = np.eye(head.width, dtype=np.float32)[place]
-    else:
-        truth = (random.random(likely.shape) < likely).astype(np.float32)
-    return Target(np.ones(len(likely), bool), truth)
 
 
 def normal(head: Head, rows: int = 6_000) -> Floats:
@@ -52,14 +42,16 @@ def error(likely: Floats, truth: Floats) -> float:
 @pytest.mark.parametrize("head", [BINARY, MULTILABEL], ids=lambda head: head.kind)
 def test_honest_logits_keep_the_plain_map(head: Head) -> None:
     logits = normal(head, 3_000)
-    methods = [choose(head, logits, drawn(head, probabilities(head, logits), seed))[0].method for seed in range(5)]
+    methods = [
+        choose(head, logits, labels_drawn(head, probabilities(head, logits), seed))[0].method for seed in range(5)
+    ]
     assert methods.count("platt") >= 4
 
 
 @pytest.mark.parametrize("head", [BINARY, MULTILABEL], ids=lambda head: head.kind)
 def test_a_curve_mends_what_a_slope_cannot(head: Head) -> None:
     logits = normal(head, 12_000)
-    target = drawn(head, bent(head, logits))
+    target = labels_drawn(head, bent(head, logits))
     learnt, fresh = np.arange(4_000), np.arange(4_000, 12_000)
     chosen, out = choose(head, logits[learnt], target.take(learnt))
     plain = fit(head, logits[learnt], target.take(learnt))
@@ -72,7 +64,7 @@ def test_a_curve_mends_what_a_slope_cannot(head: Head) -> None:
 def test_mixing_undoes_the_balancing_of_rare_labels() -> None:
     """Logits as of a training that weighed the rare label up, and that mistakes one label for another."""
     honest = normal(NOMINAL, 9_000) + np.array([2.0, 0.0, -1.0], np.float32)
-    target = drawn(NOMINAL, probabilities(NOMINAL, honest))
+    target = labels_drawn(NOMINAL, probabilities(NOMINAL, honest))
     seen = honest - np.array([2.0, 0.0, -1.0], np.float32)
     seen[:, 1] += 0.4 * seen[:, 0]
     learnt, fresh = np.arange(3_000), np.arange(3_000, 9_000)
@@ -86,7 +78,7 @@ def test_mixing_undoes_the_balancing_of_rare_labels() -> None:
 def test_of_few_rows_no_mixing_is_learnt() -> None:
     wide = Head("type", "nominal", tuple("abcdefghijkl"))
     logits = normal(wide, 90)
-    target = drawn(wide, probabilities(wide, logits))
+    target = labels_drawn(wide, probabilities(wide, logits))
     fitted = dirichlet(wide, logits, target)
     assert fitted.mixing is not None
     assert np.abs(fitted.mixing).max() < 0.3
@@ -109,7 +101,7 @@ def test_rare_labels_are_raised_when_labels_are_given_and_probabilities_stay() -
 @pytest.mark.parametrize("method", [beta, isotonic], ids=lambda method: method.__name__)
 def test_a_curve_keeps_the_order(head: Head, method: Method) -> None:
     logits = normal(head, 800)
-    fitted = method(head, logits, drawn(head, bent(head, logits)))
+    fitted = method(head, logits, labels_drawn(head, bent(head, logits)))
     fresh = np.linspace(-8, 8, 161, dtype=np.float32)[:, None].repeat(head.width, 1)
     likely = fitted(head, fresh)
     assert ((likely > 0) & (likely < 1)).all()
@@ -136,7 +128,7 @@ def test_any_few_rows_give_a_calibration(rows: int, seed: int, head: Head, known
 def test_out_of_fold_probabilities_are_not_fitted_on_their_own_rows() -> None:
     """The label of a row must not move its own probability."""
     logits = normal(BINARY, 200)
-    target = drawn(BINARY, probabilities(BINARY, logits))
+    target = labels_drawn(BINARY, probabilities(BINARY, logits))
     before = out_of_fold(BINARY, logits, target, fit)
     target.truth[17] = 1 - target.truth[17]
     after = out_of_fold(BINARY, logits, target, fit)
@@ -147,7 +139,9 @@ def test_out_of_fold_probabilities_are_not_fitted_on_their_own_rows() -> None:
 @pytest.mark.parametrize(("head", "method"), [(BINARY, beta), (NOMINAL, dirichlet)])
 def test_json_keeps_everything(head: Head, method: Method) -> None:
     logits = normal(head, 400)
-    fitted = lifted(method(head, logits, drawn(head, bent(head, logits))), head, probabilities(head, logits), 0.5)
+    fitted = lifted(
+        method(head, logits, labels_drawn(head, bent(head, logits))), head, probabilities(head, logits), 0.5
+    )
     again = Calibration.from_json(json.loads(json.dumps(fitted.to_json())))
     assert again.method == fitted.method == method.__name__
     assert again(head, logits).tobytes() == fitted(head, logits).tobytes()

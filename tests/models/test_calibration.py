@@ -14,6 +14,7 @@ from models.calibration import MIN_ROWS, Calibration, fit, probabilities
 from models.schema import Head
 from models.targets import Target
 from pipeline.learning.evaluation import calibration_error
+from tests.models.drawing import labels_drawn
 
 NOMINAL = Head("mood", "nominal", ("bad", "fine", "good"))
 BINARY = Head("lost", "binary")
@@ -23,14 +24,7 @@ Floats = NDArray[np.float32]
 
 def drawn(head: Head, logits: Floats, seed: int = 0) -> Target:
     """Return labels drawn from the probabilities that `logits` state."""
-    likely = probabilities(head, logits)
-    random = np.random.default_rng(seed)
-    if head.exclusive:
-        place = (likely.cumsum(1) < random.random((len(likely), 1))).sum(1).clip(max=head.width - 1)
-        truth = np.eye(head.width, dtype=np.float32)[place]
-    else:
-        truth = (random.random(likely.shape) < likely).astype(np.float32)
-    return Target(np.ones(len(logits), bool), truth)
+    return labels_drawn(head, probabilities(head, logits), seed)
 
 
 def honest(head: Head, rows: int = 6_000) -> Floats:

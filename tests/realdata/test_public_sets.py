@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from models.targets import Target
-from pipeline.config import load, resolve
+from pipeline.config import Config, load, resolve
 from pipeline.learning.audit.suspects import suspects
-from pipeline.learning.dataset import load_dataset
-from pipeline.learning.splits import split
+from pipeline.learning.dataset import Dataset, load_dataset
+from pipeline.learning.splits import Splits, split
 from pipeline.learning.training import train
 
 FLOORS = {
@@ -21,15 +21,20 @@ FLOORS = {
 }
 
 
+def public(name: str) -> tuple[Config, Dataset, Splits]:
+    """Return a public set and its splits; the test skips where it is not beside this checkout."""
+    config = load(f"configs/{name}.yaml", ["model.family=linear"])
+    if not resolve(config.data.sources[0].path or "").exists():
+        pytest.skip("the public sets are not beside this checkout")
+    data = load_dataset(config)
+    return config, data, split(data, config.data.split)
+
+
 @pytest.mark.slow
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", FLOORS)
 def test_family_linear_reaches_its_published_figures(name: str) -> None:
-    config = load(f"configs/{name}.yaml", ["model.family=linear"])
-    if not resolve(config.data.sources[0].path).exists():
-        pytest.skip("the public sets are not beside this checkout")
-    data = load_dataset(config)
-    sides = split(data, config.data.split)
+    config, data, sides = public(name)
     report = train(data, sides, config, None).report
     for (head, metric), floor in FLOORS[name].items():
         assert report[head].figures[metric].value >= floor, f"{name} {head} {metric}"
@@ -43,11 +48,7 @@ def test_family_linear_reaches_its_published_figures(name: str) -> None:
 @pytest.mark.parametrize("name", ["airline", "banking77"])
 def test_planted_wrong_labels_are_in_the_first_part_of_the_audit(name: str) -> None:
     """Of 5% wrong labels, 60% are among the first 8% of the rows."""
-    config = load(f"configs/{name}.yaml", ["model.family=linear"])
-    if not resolve(config.data.sources[0].path).exists():
-        pytest.skip("the public sets are not beside this checkout")
-    data = load_dataset(config)
-    sides = split(data, config.data.split)
+    config, data, sides = public(name)
     head = data.schema.heads[0]
     target = data.targets[head.name]
     random = np.random.default_rng(11)

@@ -15,7 +15,7 @@ from pipeline.learning.dataset import Dataset
 from pipeline.learning.plots import draw
 from pipeline.learning.recipe import _check_settings
 from pipeline.learning.splits import Splits
-from pipeline.learning.training import Trained, card, headline, slice_metrics, train
+from pipeline.learning.training import Trained, card, listed_metrics, slice_metrics, train
 from pipeline.settings import Data, Source
 
 CONFIG = Config.model_validate(
@@ -56,9 +56,9 @@ def test_every_head_is_reported_and_better_than_guessing(corpus: Dataset, traine
             assert np.isfinite([figure.value, figure.low, figure.high]).all()
 
 
-def test_the_headline_of_every_kind_is_measured(corpus: Dataset, trained: Trained) -> None:
+def test_the_listed_metrics_of_every_kind_is_measured(corpus: Dataset, trained: Trained) -> None:
     for head in corpus.schema:
-        assert set(headline(trained, head.name)) <= set(trained.report[head.name].figures)
+        assert set(listed_metrics(trained, head.name)) <= set(trained.report[head.name].figures)
 
 
 def test_the_same_settings_give_the_same_model(corpus: Dataset, splits: Splits, trained: Trained) -> None:
