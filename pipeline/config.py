@@ -83,6 +83,13 @@ class Config(Section):
         return settings
 
 
+def flat(name: str, value: Any) -> dict[str, Any]:
+    """Return nested settings by their full names below `name`, as MLflow lists parameters."""
+    if not isinstance(value, Mapping):
+        return {name: value}
+    return {full: one for key, inner in value.items() for full, one in flat(f"{name}.{key}".strip("."), inner).items()}
+
+
 def resolve(path: str | Path) -> Path:
     """Return `path` as an absolute path; a relative one starts at the repository root."""
     return ROOT / Path(path).expanduser()

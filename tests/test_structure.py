@@ -19,12 +19,20 @@ SCRIPTS = [ROOT / name for name in ("train.py", "score.py", "serve.py")]
 MAY_IMPORT = {
     "models": set(),
     "pipeline.settings": set(),
+    "pipeline.page": set(),
     "pipeline.config": {"models", "pipeline.settings"},
     "pipeline.artefact": {"models", "pipeline.config"},
     "pipeline.registry": {"models", "pipeline.config", "pipeline.artefact"},
     "pipeline.feedback": {"models", "pipeline.config"},
-    "pipeline.learning": {"models", "pipeline.config", "pipeline.feedback", "pipeline.artefact", "pipeline.registry"},
-    "pipeline.triage": {"models", "pipeline.config", "pipeline.feedback", "pipeline.registry"},
+    "pipeline.learning": {
+        "models",
+        "pipeline.config",
+        "pipeline.feedback",
+        "pipeline.artefact",
+        "pipeline.registry",
+        "pipeline.page",
+    },
+    "pipeline.triage": {"models", "pipeline.config", "pipeline.feedback", "pipeline.registry", "pipeline.page"},
 }
 for _others in MAY_IMPORT.values():
     if "pipeline.config" in _others:

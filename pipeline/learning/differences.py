@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from models.schema import Schema
-from pipeline.config import Config, resolve
+from pipeline.config import Config, flat, resolve
+from pipeline.page import render
 from pipeline.registry import fetch, settings_of, version_of
 
 from .comparison import MEAN, Said, compare
@@ -73,13 +74,8 @@ class Differences:
 
     def write(self, path: Path) -> None:
         """Write the page; every text is masked and escaped."""
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-        environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-        )
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(environment.get_template("differences.html.j2").render(found=self), encoding="utf-8")
+        path.write_text(render(Path(__file__).with_name("differences.html.j2"), found=self), encoding="utf-8")
 
 
 def differences(config: Config, first: str, second: str) -> Differences:
@@ -117,7 +113,7 @@ def differences(config: Config, first: str, second: str) -> Differences:
                 (head.labels[truth[row]], head.labels[one[row]], head.labels[two[row]], texts[row]) for row in rows
             )
             changed += [Changed(head.name, *cells) for cells in named]
-    settings = _different(*(_flat("", settings_of(version, config)) for version in versions))
+    settings = _different(*(flat("", settings_of(version, config)) for version in versions))
     names = f"version {versions[0]}", f"version {versions[1]}"
     return Differences(names, len(texts), gains, _spread(changed), counts, settings)
 
@@ -141,12 +137,6 @@ def _spread(changed: list[Changed]) -> list[Changed]:
         if seen[row.head] <= SHOWN // max(len(heads), 1):
             kept.append(row)
     return kept
-
-
-def _flat(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        return {name: value}
-    return {full: one for key, inner in value.items() for full, one in _flat(f"{name}.{key}".strip("."), inner).items()}
 
 
 def _different(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

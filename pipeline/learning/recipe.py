@@ -18,7 +18,7 @@ from rich.table import Table
 from models.families import FAMILIES
 from models.ranking import Ranking, inactive
 from pipeline.artefact import source_hash
-from pipeline.config import ROOT, Config, ConfigError, resolve
+from pipeline.config import ROOT, Config, ConfigError, flat, resolve
 from pipeline.registry import Registered, connect, log_audit, log_training
 from pipeline.settings import Split
 
@@ -190,7 +190,7 @@ def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, audite
         config,
         scratch / "triage",
         metrics=metrics,
-        params=_flat("model", config.model.model_dump()) | {"seed": config.seed},
+        params=flat("model", config.model.model_dump()) | {"seed": config.seed},
         tags={
             "commit": str(lineage["commit"]),
             "config": config.digest(),
@@ -216,13 +216,6 @@ def _described(data: Dataset, splits: Splits) -> dict[str, Any]:
         "rejected_labels": {head: sum(unknown.values()) for head, unknown in data.rejected_labels.items()},
         "excluded": splits.excluded,
     }
-
-
-def _flat(name: str, value: Any) -> dict[str, Any]:
-    """Return nested settings by their full names, as MLflow lists parameters."""
-    if not isinstance(value, dict):
-        return {name: value}
-    return {full: one for key, inner in value.items() for full, one in _flat(f"{name}.{key}", inner).items()}
 
 
 def _announce(console: Console, data: Dataset, splits: Splits, wanted: Split) -> None:

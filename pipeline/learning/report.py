@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from models.schema import Schema
 from pipeline.config import Config
 from pipeline.feedback.spreadsheet import inert
+from pipeline.page import data_uri, png_of, render
 
 from .audit import Audit
 from .baselines import baselines, ceiling, learning_curve
@@ -26,6 +25,9 @@ from .evaluation import Figure
 from .slices import SliceFigure, slice_figures
 from .splits import Splits
 from .training import Trained
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
 
 MOST_PAIRS = 12  # of labels that are taken for each other, by head
 Confusions = dict[str, list[tuple[str, str, int]]]
@@ -48,15 +50,10 @@ class Report:
 
     def write(self, path: Path, plots: Path) -> None:
         """Write the page; the pictures that lie in `plots` are in it."""
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-        environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-        )
-        pictures = {file.stem: _data(file.read_bytes()) for file in sorted(plots.glob("*.png"))}
-        pictures |= {"learning curve": _data(_drawn(self.curve))} if any(self.curve.values()) else {}
-        page = environment.get_template("report.html.j2").render(report=self, headline=HEADLINE, pictures=pictures)
-        path.write_text(page, encoding="utf-8")
+        pictures = {file.stem: data_uri(file.read_bytes()) for file in sorted(plots.glob("*.png"))}
+        pictures |= {"learning curve": png_of(_drawn(self.curve))} if any(self.curve.values()) else {}
+        template = Path(__file__).with_name("report.html.j2")
+        path.write_text(render(template, report=self, headline=HEADLINE, pictures=pictures), encoding="utf-8")
 
 
 def report_of(data: Dataset, splits: Splits, config: Config, trained: Trained, audited: Audit) -> Report:
@@ -112,7 +109,7 @@ def _confusions(data: Dataset, splits: Splits, trained: Trained) -> Confusions:
     return out
 
 
-def _drawn(curve: Mapping[str, Sequence[tuple[int, float]]]) -> bytes:
+def _drawn(curve: Mapping[str, Sequence[tuple[int, float]]]) -> Drawing:
     from matplotlib.figure import Figure as Drawing
 
     figure = Drawing(figsize=(7, 4), layout="constrained")
@@ -122,10 +119,4 @@ def _drawn(curve: Mapping[str, Sequence[tuple[int, float]]]) -> bytes:
             axes.plot(*zip(*points, strict=True), marker="o", label=name)
     axes.set(xscale="log", xlabel="rows trained on", ylabel="headline figure on the test side")
     axes.legend(fontsize=8)
-    stream: Any = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=90)
-    return bytes(stream.getvalue())
-
-
-def _data(picture: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture).decode()
+    return figure

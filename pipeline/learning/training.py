@@ -19,7 +19,7 @@ from pipeline.config import Config
 from .dataset import Dataset
 from .evaluation import MIN_ROWS, HeadReport, Slice, evaluate_sliced, frequent
 from .presentable import presentable
-from .splits import Splits, fingerprints
+from .splits import SIDES, Splits, fingerprints
 
 LIBRARIES = (
     "numpy", "scipy", "scikit-learn", "safetensors", "torch", "transformers", "tokenizers", "openvino", "nncf",
@@ -54,7 +54,7 @@ def train(
     ValueError
         A side is empty, or a head has too few labels to learn from.
     """
-    for name in ("train", "calibration", "test"):
+    for name in SIDES:
         if not len(getattr(splits, name)):
             raise ValueError(f"the {name} side has no rows; give more data or a larger data.split share")
     texts, targets = data.take(splits.train)
@@ -70,7 +70,7 @@ def train(
         "config": config.digest(),
         "commit": commit,
         "newest_row": newest(data, splits),
-        "rows": {name: len(getattr(splits, name)) for name in ("train", "calibration", "test")},
+        "rows": {name: len(getattr(splits, name)) for name in SIDES},
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
     texts, targets = data.take(splits.test)

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.feedback.spreadsheet import inert
+from pipeline.page import render
 
 MANIFEST = "manifest.json"
 FILES = {
@@ -131,11 +132,7 @@ def _reason(item: Mapping[str, Any]) -> str:
 
 def write_html(path: Path, escalations: pa.Table, manifest: Mapping[str, Any]) -> None:
     """Write the list as one page that needs nothing else and prints well; every text is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = environment.get_template("escalations.html.j2")
     heads = [name for name in escalations.column_names if f"{name}_confidence" in escalations.column_names]
-    path.write_text(page.render(cases=escalations.to_pylist(), heads=heads, manifest=manifest), encoding="utf-8")
+    template = Path(__file__).with_name("escalations.html.j2")
+    page = render(template, cases=escalations.to_pylist(), heads=heads, manifest=manifest)
+    path.write_text(page, encoding="utf-8")

@@ -13,7 +13,7 @@ from models.languages import detect
 
 from ..dataset import Dataset
 from ..presentable import presentable
-from ..splits import Splits
+from ..splits import SIDES, Splits
 from .findings import Finding
 
 FEW = 30  # training rows of a label, below which it is hardly learnt and not at all measured
@@ -55,7 +55,7 @@ def _rows(data: Dataset, splits: Splits) -> Finding:
 def _labels(data: Dataset, splits: Splits, name: str) -> Finding:
     head, target = data.schema[name], data.targets[name]
     names = head.labels or ("yes",)
-    sides = {side: getattr(splits, side) for side in ("train", "calibration", "test")}
+    sides = {side: getattr(splits, side) for side in SIDES}
     counts = {side: target.truth[rows][target.known[rows]].sum(0).astype(int).tolist() for side, rows in sides.items()}
     table = [{"label": label, **{side: counts[side][place] for side in sides}} for place, label in enumerate(names)]
     few = [label for label, count in zip(names, counts["train"], strict=True) if count < FEW]

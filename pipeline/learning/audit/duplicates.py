@@ -10,10 +10,8 @@ import numpy as np
 from models.text import prepare_all
 
 from ..dataset import Dataset
-from ..splits import Splits, near_duplicates, normalise
+from ..splits import SIDES, Splits, near_duplicates, normalise
 from .findings import Finding
-
-SIDES = ("train", "calibration", "test")
 
 
 def duplicates(data: Dataset, splits: Splits) -> Iterator[Finding]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from pipeline.page import png_of, render
 
 from .findings import Finding
 
@@ -15,16 +15,10 @@ ORDER = {"bad": 0, "look": 1, "good": 2}
 
 def page(findings: Sequence[Finding]) -> str:
     """Return the report as one HTML page without anything from elsewhere; every value is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     ordered = sorted(findings, key=lambda one: ORDER[one.verdict])
     counts = {verdict: sum(one.verdict == verdict for one in findings) for verdict in ORDER}
-    return environment.get_template("audit.html.j2").render(
-        findings=[(one, picture(one)) for one in ordered], counts=counts
-    )
+    template = Path(__file__).with_name("audit.html.j2")
+    return render(template, findings=[(one, picture(one)) for one in ordered], counts=counts)
 
 
 def picture(finding: Finding) -> str:
@@ -54,6 +48,4 @@ def _bars(names: list[str], columns: dict[str, list[Any]]) -> str:
     axes.invert_yaxis()
     if len(columns) > 1:
         axes.legend(fontsize=8)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=90)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    return png_of(figure)

@@ -12,7 +12,7 @@ from models.triage import TriageModel
 from ..behaviour import Outcome
 from ..comparison import HEADLINE, MEAN, better
 from ..evaluation import Figure
-from ..splits import fingerprints
+from ..splits import SIDES, fingerprints
 from ..training import newest
 from .contest import Contest
 
@@ -72,11 +72,11 @@ def unseen_test(contest: Contest) -> str:
     lineage, splits = contest.candidate.lineage, contest.splits
     if lineage.get("training_data") != contest.data.digest():
         return "it says that it was trained on other data than these"
-    rows = {name: len(getattr(splits, name)) for name in ("train", "calibration", "test")}
+    rows = {name: len(getattr(splits, name)) for name in SIDES}
     if lineage.get("rows") != rows:
         return f"it was trained with other sides ({lineage.get('rows')}) than it is tested with ({rows})"
     learnt, _ = contest.data.take(np.concatenate([splits.train, splits.calibration]))
-    again = int(np.isin(fingerprints(contest.data.take(splits.test)[0]), fingerprints(learnt)).sum())
+    again = int(np.isin(contest.tested, fingerprints(learnt)).sum())
     return f"{again} texts of the test side are in the training data" if again else ""
 
 

@@ -54,10 +54,15 @@ class Contest:
     sizes: tuple[int, int]
 
     @cached_property
+    def tested(self) -> Rows:
+        """The fingerprints of the texts of the test side."""
+        return fingerprints(self.data.take(self.splits.test)[0])
+
+    @cached_property
     def places(self) -> Rows:
         """Which rows of the test side the champion has not learnt from; the split may have changed since."""
         known = getattr(self.champion, "learnt", np.zeros(0, np.int64))
-        return np.flatnonzero(~np.isin(fingerprints(self.data.take(self.splits.test)[0]), known))
+        return np.flatnonzero(~np.isin(self.tested, known))
 
     @property
     def rows(self) -> Rows:
