@@ -12,6 +12,7 @@ python train.py --promote 12                               let version 12 serve;
 python train.py --rollback                                 let the version serve again that did before
 python train.py --compare 11 12                            two versions (or runs) side by side, in text and as a page
 python train.py --history                                  which version served when, why, and who decided
+python train.py --lineage linear-192ff425c852              what made the model that a prediction names
 """
 
 from __future__ import annotations
@@ -53,11 +54,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     what.add_argument("--rollback", action="store_true", help="let the version before the champion serve again")
     what.add_argument("--compare", nargs=2, metavar=("A", "B"), help="tell two versions, runs or aliases apart")
     what.add_argument("--history", action="store_true", help="list who served when, and why")
+    what.add_argument("--lineage", metavar="MODEL", help="tell what made a version, run, alias or model_version")
     return parser.parse_args(arguments)
 
 
 def _run(config: Config, options: argparse.Namespace) -> int:
-    if options.history or options.rollback or options.promote not in (None, "new"):
+    if options.lineage or options.history or options.rollback or options.promote not in (None, "new"):
         return _change(config, options)
     from pipeline.learning.differences import told
     from pipeline.learning.promotion import Wish
@@ -78,6 +80,10 @@ def _change(config: Config, options: argparse.Namespace) -> int:
     """Change who serves, or tell who did; nothing is trained."""
     from pipeline import registry
 
+    if options.lineage:
+        for name, value in registry.lineage(options.lineage, config).items():
+            print(f"{name:<14} {value}")
+        return 0
     if options.history:
         for one in registry.history(config):
             print(f"{one.when}  version {one.version} after {one.previous or 'none'}, by {one.by}: {one.why}")

@@ -1,36 +1,29 @@
 """What a model has to beat: the most frequent label, a word list, TF-IDF with logistic regression, and the rating.
 
-And what hardly any can: the ceiling that wrong labels set (`ceiling`), and what more rows of the same kind would bring
-(`learning_curve`).
+And what hardly any can: the ceiling that wrong labels set (`ceiling`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.calibration import of_heads
-from models.families.linear import Linear
 from models.schema import Head
-from models.targets import Target
-from models.text import prepare_all
 from pipeline.config import Config
 
 from .audit import Audit
 from .audit.audit import sure
 from .comparison import HEADLINE
 from .dataset import Dataset
-from .evaluation import Figure, evaluate, figure_of, measure
+from .evaluation import Figure, evaluate
 from .splits import Splits
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-Rows = NDArray[np.int64]
-SHARES = (0.125, 0.25, 0.5, 1.0)
 _WORD = re.compile(r"[^\W\d_]+")
 # Some of the most frequent words of either mood; a list of the size that people write by hand.
 GOOD = frozenset(_WORD.findall(
@@ -140,36 +133,3 @@ def ceiling(data: Dataset, audited: Audit) -> dict[str, float]:
         wrong = len(sure(audited.suspects, head.name))
         out[head.name] = 1 - wrong / max(known, 1)
     return out
-
-
-def learning_curve(
-    data: Dataset, splits: Splits, config: Config, progress: Callable[[float], None] = lambda _: None
-) -> dict[str, list[tuple[int, float]]]:
-    """Return by head the headline figure of family `linear` after learning from growing shares of the train side."""
-    fresh, truth = data.take(splits.test)
-    tested = prepare_all(fresh)
-    order = np.random.default_rng(config.seed).permutation(splits.train)
-    out: dict[str, list[tuple[int, float]]] = {head.name: [] for head in data.schema}
-    for number, share in enumerate(SHARES):
-        texts, targets = data.take(order[: int(len(order) * share)])
-        if any(not targets[head.name].truth.any(0).all() for head in data.schema if head.kind != "multilabel"):
-            continue  # a label without a row cannot be learnt
-        logits = Linear.fit(prepare_all(texts), targets, data.schema, config.model_settings(), config.seed)
-        for name, value in _headlines(data, logits.forward(tested).logits, truth, config):
-            out[name].append((len(texts), value))
-        progress((number + 1) / len(SHARES))
-    return out
-
-
-def _headlines(
-    data: Dataset, logits: Floats, truth: Mapping[str, Target], config: Config
-) -> Iterator[tuple[str, float]]:
-    from models.calibration import probabilities
-
-    for head, part in zip(data.schema, of_heads(data.schema, logits), strict=True):
-        known = truth[head.name].known
-        if known.any():
-            likely = probabilities(head, part)[known].astype(np.float64)
-            held = truth[head.name].truth[known].astype(np.float64)
-            drawn = measure(head, likely, held, np.ones((1, len(held))), config.rank.capacity)
-            yield head.name, figure_of(drawn[HEADLINE[head.kind]]).value

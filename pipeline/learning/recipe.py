@@ -19,7 +19,7 @@ from models.families import FAMILIES
 from models.ranking import Ranking, inactive
 from pipeline.artefact import source_hash
 from pipeline.config import ROOT, Config, ConfigError, flat, resolve
-from pipeline.registry import Registered, connect, log_audit, log_training
+from pipeline.registry import Registered, add_page, connect, log_audit, log_training
 from pipeline.settings import Split
 
 from .audit import PAGE, SUSPECTS, Audit, audit
@@ -29,7 +29,7 @@ from .dataset import Dataset, load_dataset
 from .gate import Decision
 from .plots import draw, draw_curve
 from .promotion import Wish, settle
-from .report import report_of, write_mistakes
+from .report import EVALUATION, report_of, write_mistakes
 from .search import search
 from .splits import SIDES, Splits, split
 from .training import Trained, card, listed_metrics, slice_metrics, train
@@ -66,10 +66,16 @@ def run(config: Config, *, wish: Wish = "gate", trials: int = 0) -> tuple[Regist
         trained = train(data, splits, config, commit(), progress)
     console.print(_table(trained))
     _say_chosen(console, trained.model.family.report)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, console.status("evaluating, and comparing with the champion"):
+        plots, page = Path(scratch) / "reports" / "plots", resolve(config.data.reports) / EVALUATION
+        evaluated = report_of(data, splits, config, trained, audited)
         registered = _log(config, data, splits, trained, audited, Path(scratch))
-    decision, serves = settle(config, data, splits, trained, registered.version, wish)
+        decision, serves = settle(config, data, splits, trained, registered.version, wish)
+        evaluated.write(page, plots, decision, serves=serves)
+    add_page(registered.run_id, page)
+    write_mistakes(page.with_name("mistakes.csv"), data, splits, trained)
     _say_decision(console, decision, serves)
+    console.print(f"all of it on one page: {page}", markup=False, highlight=False, soft_wrap=True)
     return (replace(registered, alias="champion") if serves else registered), decision
 
 
@@ -175,10 +181,6 @@ def _log(config: Config, data: Dataset, splits: Splits, trained: Trained, audite
     chosen = trained.model.family.report
     if "curve" in chosen:
         draw_curve(data.schema, chosen["curve"], chosen["share"], scratch / "reports" / "plots")
-    evaluated = report_of(data, splits, config, trained, audited)
-    for folder in (scratch / "reports", resolve(config.data.reports)):
-        evaluated.write(folder / "evaluation.html", scratch / "reports" / "plots")
-    write_mistakes(resolve(config.data.reports) / "mistakes.csv", data, splits, trained)
     lineage = trained.model.lineage
     metrics = {f"{name}.rows": float(report.rows) for name, report in trained.report.items()}
     for name, report in trained.report.items():
@@ -250,9 +252,18 @@ def _table(trained: Trained) -> Table:
 
 
 def commit() -> str | None:
-    """Return the git commit of the checkout, ``-dirty`` where files differ from it; None outside a checkout."""
+    """Return the git commit of the checkout, ``-dirty`` where its code differs from it; None outside a checkout.
+
+    A file of code that git does not know is a difference too; one of settings is not: they are kept with the run.
+    """
     try:
-        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+        described = _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+        unknown = _git("ls-files", "--others", "--exclude-standard", "--", "models", "pipeline", "*.py")
     except (OSError, subprocess.SubprocessError):
         return None
+    return f"{described}-dirty" if unknown and not described.endswith("-dirty") else described
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()

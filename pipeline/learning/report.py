@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +16,13 @@ from pipeline.feedback.spreadsheet import inert
 from pipeline.page import data_uri, png_of, render
 
 from .audit import Audit
-from .baselines import baselines, ceiling, learning_curve
+from .baselines import baselines, ceiling
 from .behaviour import Outcome, behave
 from .comparison import HEADLINE, Said
+from .curves import Curve, ageing_curve, learning_curve
 from .dataset import Dataset
 from .evaluation import Figure
+from .gate import CHECKS, Decision
 from .slices import SliceFigure, slice_figures
 from .splits import Splits
 from .training import Trained
@@ -29,6 +30,7 @@ from .training import Trained
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
+EVALUATION = "evaluation.html"
 MOST_PAIRS = 12  # of labels that are taken for each other, by head
 Confusions = dict[str, list[tuple[str, str, int]]]
 
@@ -43,17 +45,23 @@ class Report:
     figures: dict[str, Figure]
     baselines: dict[str, dict[str, Figure]]
     ceiling: dict[str, float]
-    curve: dict[str, list[tuple[int, float]]]
+    curve: Curve
+    ageing: Curve
     slices: list[SliceFigure]
     confusions: Confusions
     behaviours: list[Outcome]
 
-    def write(self, path: Path, plots: Path) -> None:
-        """Write the page; the pictures that lie in `plots` are in it."""
+    def write(self, path: Path, plots: Path, decision: Decision, *, serves: bool) -> None:
+        """Write the page: what was decided and why, and all there is to see; the pictures in `plots` are in it."""
         pictures = {file.stem: data_uri(file.read_bytes()) for file in sorted(plots.glob("*.png"))}
-        pictures |= {"learning curve": png_of(_drawn(self.curve))} if any(self.curve.values()) else {}
-        template = Path(__file__).with_name("report.html.j2")
-        path.write_text(render(template, report=self, headline=HEADLINE, pictures=pictures), encoding="utf-8")
+        for name, (curve, scale, across) in {
+            "learning curve": (self.curve, "log", "rows trained on"),
+            "ageing curve": (self.ageing, "linear", "age of the rows trained on, days"),
+        }.items():
+            pictures |= {name: png_of(_drawn(curve, scale, across))} if any(curve.values()) else {}
+        shown = {"report": self, "headline": HEADLINE, "pictures": pictures, "decision": decision, "serves": serves}
+        page = render(Path(__file__).with_name("report.html.j2"), **shown, checks=CHECKS)
+        path.write_text(page, encoding="utf-8")
 
 
 def report_of(data: Dataset, splits: Splits, config: Config, trained: Trained, audited: Audit) -> Report:
@@ -69,6 +77,7 @@ def report_of(data: Dataset, splits: Splits, config: Config, trained: Trained, a
         baselines=baselines(data, splits, config),
         ceiling=ceiling(data, audited),
         curve=learning_curve(data, splits, config),
+        ageing=ageing_curve(data, splits, config),
         slices=slice_figures(
             data, splits.test, said, targets, splits.group[splits.test],
             resamples=config.evaluation.bootstrap, seed=config.seed,
@@ -109,7 +118,7 @@ def _confusions(data: Dataset, splits: Splits, trained: Trained) -> Confusions:
     return out
 
 
-def _drawn(curve: Mapping[str, Sequence[tuple[int, float]]]) -> Drawing:
+def _drawn(curve: Curve, scale: str, across: str) -> Drawing:
     from matplotlib.figure import Figure as Drawing
 
     figure = Drawing(figsize=(7, 4), layout="constrained")
@@ -117,6 +126,6 @@ def _drawn(curve: Mapping[str, Sequence[tuple[int, float]]]) -> Drawing:
     for name, points in curve.items():
         if points:
             axes.plot(*zip(*points, strict=True), marker="o", label=name)
-    axes.set(xscale="log", xlabel="rows trained on", ylabel="headline figure on the test side")
+    axes.set(xscale=scale, xlabel=across, ylabel="headline figure on the test side")
     axes.legend(fontsize=8)
     return figure

@@ -1,12 +1,13 @@
 """MLflow: runs, the model registry, and models fetched from it. The only package that knows MLflow."""
 
-from .runs import Registered, SearchRun, log_audit, log_training
+from .runs import Registered, SearchRun, add_page, log_audit, log_training
 from .tracking import connect
 from .versions import (
     Promotion,
     champion,
     fetch,
     history,
+    lineage,
     promote,
     rollback,
     settings_of,
@@ -15,6 +16,6 @@ from .versions import (
 )
 
 __all__ = [
-    "Promotion", "Registered", "SearchRun", "champion", "connect", "fetch", "history", "log_audit", "log_training",
-    "promote", "rollback", "settings_of", "size_and_signature", "version_of",
+    "Promotion", "Registered", "SearchRun", "add_page", "champion", "connect", "fetch", "history", "lineage",
+    "log_audit", "log_training", "promote", "rollback", "settings_of", "size_and_signature", "version_of",
 ]  # fmt: skip

@@ -83,6 +83,13 @@ def log_audit(config: Config, page: Path, dataset: Mapping[str, Any]) -> str:
     return str(run.info.run_id)
 
 
+def add_page(run_id: str, page: Path) -> None:
+    """Add a page without a text of a customer to a run that has ended."""
+    from mlflow import MlflowClient
+
+    MlflowClient().log_artifact(run_id, str(page))
+
+
 def _log_report(report: Mapping[str, Any]) -> None:
     import mlflow
 

@@ -22,6 +22,7 @@ from .tracking import connect, experiment
 _HISTORY = "-history"  # behind the name of the experiment, the one that holds who served when
 _PROMOTIONS = "## Promotions"
 _ROLLED_BACK = "rolled back from version"
+_SHAPES = {"run_id": r"[0-9a-f]{32}", "tags.model_version": r"[a-z]+-[0-9a-f]{12}"}
 _NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such model; no such alias
 
 
@@ -163,7 +164,7 @@ def history(config: Config) -> list[Promotion]:
 
 
 def version_of(name: str, config: Config) -> str:
-    """Return the version that an alias, a run or a version's number stands for.
+    """Return the version that an alias, a run, a number, or what a prediction names as its `model_version` stands for.
 
     Raises
     ------
@@ -178,12 +179,22 @@ def version_of(name: str, config: Config) -> str:
     try:
         if name.isdecimal():
             return str(client.get_model_version(model, name).version)
-        if re.fullmatch(r"[0-9a-f]{32}", name):
-            for found in client.search_model_versions(f"run_id = '{name}'"):
+        kind = next((kind for kind, shape in _SHAPES.items() if re.fullmatch(shape, name)), None)
+        if kind:
+            for found in client.search_model_versions(f"name = '{model}' and {kind} = '{name}'"):
                 return str(found.version)
         return str(client.get_model_version_by_alias(model, name).version)
     except MlflowException as error:
         raise ConfigError(f"{model} has no version, run or alias {name!r}; see python train.py --history") from error
+
+
+def lineage(name: str, config: Config) -> dict[str, str]:
+    """Return what made the version that `name` stands for: version, run, data, configuration, commit and more."""
+    from mlflow import MlflowClient
+
+    version = version_of(name, config)
+    found = MlflowClient().get_model_version(config.tracking.model_name, version)
+    return {"version": str(found.version), "run": str(found.run_id), **found.tags}
 
 
 def settings_of(version: str, config: Config) -> dict[str, Any]:

@@ -87,6 +87,10 @@ def _stations(
 def _predicted(row: pa.RecordBatch, model: TriageModel) -> Iterator[str]:
     predictions = model.predict(row.column("text").to_pylist())
     yield f"predicted  by {model.version}{', which knows none of its words' if predictions.wordless[0] else ''}"
+    made = {name: str(model.lineage.get(name) or "unknown") for name in ("training_data", "config", "commit")}
+    yield "  made of              " + ", ".join(
+        f"{name.replace('_', ' ')} {value[:16]}" for name, value in made.items()
+    )
     labels = given_labels(model, predictions.probabilities)
     for head in model.schema:
         likely = predictions.probabilities[head.name][0]

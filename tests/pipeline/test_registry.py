@@ -25,7 +25,7 @@ from pipeline import registry as ours
 from pipeline.artefact import PREFIX, source_hash
 from pipeline.config import ROOT, Config, ConfigError
 from pipeline.learning.recipe import EXAMPLE
-from pipeline.registry import fetch, history, promote, rollback
+from pipeline.registry import fetch, history, lineage, promote, rollback
 
 TEXTS = [
     "third time I ask, cancelling tonight",
@@ -342,6 +342,21 @@ def test_a_run_records_what_made_the_model(registry: Any) -> None:
     assert "# Model card: Amends triage" in version.description
     assert found.data.tags["model_version"] in version.description
     assert version.tags["data"] == found.data.tags["data"]
+
+
+def test_a_prediction_leads_to_the_run_the_data_the_settings_and_the_commit(registry: Any) -> None:
+    import mlflow
+
+    served = fetch("1", registry.config).version  # what every scored row names
+    told = lineage(served, registry.config)
+    assert told == lineage("1", registry.config)
+    assert told["model_version"] == served
+    run = mlflow.MlflowClient().get_run(told["run"])
+    assert run.data.tags["data"] == told["data"]
+    assert run.data.tags["config"] == told["config"]
+    assert run.data.tags["commit"] == told["commit"]
+    with pytest.raises(ConfigError, match=r"has no version, run or alias 'linear-0123456789ab'; see python train.py"):
+        lineage("linear-0123456789ab", registry.config)
 
 
 def test_artefacts_lie_beside_their_store(registry: Any, champion: Path) -> None:

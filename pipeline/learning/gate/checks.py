@@ -102,8 +102,10 @@ def fresh_data(contest: Contest) -> str:
 def clean_tree(contest: Contest) -> str:
     """Refuse a model that was trained with code that is not in git: it cannot be had again."""
     commit = contest.candidate.lineage.get("commit")
-    if contest.champion is None or commit is None:
+    if contest.champion is None:
         return ""
+    if commit is None:
+        return "the commit that it was trained at is unknown: train in a checkout of git"
     return "it was trained with changes that are not in git" if str(commit).endswith("-dirty") else ""
 
 

@@ -178,6 +178,8 @@ SABOTAGE: dict[str, tuple[str, str, Callable[[Contest], Contest]]] = {
     "other sides than it says": ("unseen_test", "trained with other sides", lambda contest: _lineage(
         contest, rows={"train": 3_300, "calibration": 1, "test": 1})),
     "stale data": ("fresh_data", "days older than the champion's", lambda contest: _stale(contest)),
+    "an unknown commit": ("clean_tree", "commit that it was trained at is unknown", lambda contest: _lineage(
+        contest, commit=None)),
     "changes that are not in git": ("clean_tree", "not in git", lambda contest: _lineage(contest, commit="abc-dirty")),
     "deaf to threats": ("behaviour", "of its texts, and ", sabotage(_deaf)),
     "an export that loses too much": ("export", "loses 1.25 points of macro-F1; 0.3 are allowed", _reported),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,11 @@ from hypothesis import strategies as st
 
 from pipeline.config import Config
 from pipeline.learning.audit import Audit, audit
-from pipeline.learning.baselines import learning_curve
 from pipeline.learning.comparison import Said
+from pipeline.learning.curves import ageing_curve, learning_curve
 from pipeline.learning.dataset import Dataset
+from pipeline.learning.evaluation import Figure
+from pipeline.learning.gate import Decision
 from pipeline.learning.report import Report, report_of, write_mistakes
 from pipeline.learning.slices import holm, slice_figures
 from pipeline.learning.splits import Splits, split
@@ -68,7 +72,9 @@ def test_the_page_shows_all_of_it_and_no_text(
 ) -> None:
     (tmp_path / "plots").mkdir()
     (tmp_path / "plots" / "sentiment_confusion.png").write_bytes(b"\x89PNG")
-    report.write(tmp_path / "evaluation.html", tmp_path / "plots")
+    refused = {"every_head": "urgency may fall by 0.100"}
+    decision = Decision(refused, gains={"urgency": Figure(-0.04, -0.1, 0.02)})
+    report.write(tmp_path / "evaluation.html", tmp_path / "plots", decision, serves=False)
     page = (tmp_path / "evaluation.html").read_text(encoding="utf-8")
     assert not [text for text in corpus.texts if len(text) > 15 and text in page]
     for piece in (
@@ -76,6 +82,10 @@ def test_the_page_shows_all_of_it_and_no_text(
         "what cannot be seen changes nothing",
         "sentiment confusion",
         "learning curve",
+        "It does not serve",
+        "no: urgency may fall by 0.100",
+        "-0.040 [-0.100, +0.020]",
+        "Refuse a model that is much slower than the champion.",
     ):
         assert piece in page
     assert "/" + str(tmp_path).strip("/") not in page
@@ -117,3 +127,36 @@ def test_a_share_without_every_label_is_left_out_of_the_curve(corpus: Dataset, s
     few = Splits(splits.train[:60], splits.calibration, splits.test, splits.group, {})
     curve = learning_curve(corpus, few, CONFIG)
     assert all(len(points) < 4 for points in curve.values())
+
+
+def test_the_page_says_that_a_model_serves_and_why(report: Report, tmp_path: Path) -> None:
+    report.write(tmp_path / "evaluation.html", tmp_path, Decision({}, "the first version"), serves=True)
+    page = (tmp_path / "evaluation.html").read_text(encoding="utf-8")
+    assert "It serves now" in page
+    assert "Every check holds (the first version)." in page
+    assert "What age costs" not in page  # the starter corpus has no dates
+
+
+def test_old_rows_are_shown_to_cost_what_they_cost(corpus: Dataset, splits: Splits) -> None:
+    """Labels that were given otherwise the longer ago make a model the worse, the older the rows it learnt from."""
+    random = np.random.default_rng(1)
+    age = random.integers(0, 400, len(corpus))
+    today = datetime(2026, 6, 1, tzinfo=UTC)
+    created: list[str | None] = [(today - timedelta(days=int(days))).isoformat() for days in age]
+    truth = corpus.targets["sentiment"].truth.copy()
+    other = np.flatnonzero(random.random(len(corpus)) < age / 500)
+    truth[other] = truth[other][:, [2, 0, 1]]
+    aged = replace(
+        corpus,
+        columns={**corpus.columns, "created_at": created},
+        targets={**corpus.targets, "sentiment": replace(corpus.targets["sentiment"], truth=truth)},
+    )
+    tested = Splits(
+        splits.train, splits.calibration, np.concatenate([splits.test, splits.calibration]), splits.group, {}
+    )
+    points = sorted(ageing_curve(aged, tested, CONFIG)["sentiment"])
+    days, figures = zip(*points, strict=True)
+    assert len(days) == 4
+    assert days[-1] - days[0] > 200
+    assert figures[0] > figures[-1] + 0.1
+    assert ageing_curve(corpus, splits, CONFIG) == {head.name: [] for head in corpus.schema}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from models.scoring import given_labels
 from pipeline.config import Config, ConfigError, load
+from pipeline.learning import recipe
 from pipeline.learning.dataset import Dataset
 from pipeline.learning.plots import draw
 from pipeline.learning.recipe import _check_settings
@@ -146,3 +148,27 @@ def test_the_pictures_are_pictures(corpus: Dataset, splits: Splits, trained: Tra
 def test_a_name_that_means_nothing_is_refused_before_any_work(override: str, said: str) -> None:
     with pytest.raises(ConfigError, match=f"^{re.escape(said)}"):
         _check_settings(load(overrides=[override]))
+
+
+def test_code_that_git_does_not_know_is_a_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", "-C", str(tmp_path), *who, *arguments], check=True, capture_output=True)
+
+    monkeypatch.setattr(recipe, "ROOT", tmp_path)
+    assert recipe.commit() is None
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "one.py").write_text("x = 1\n")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "one")
+    clean = recipe.commit()
+    assert clean is not None
+    assert len(clean) == 40
+    (tmp_path / "mine.yaml").write_text("seed: 3\n")
+    assert recipe.commit() == clean
+    (tmp_path / "models" / "two.py").write_text("x = 2\n")
+    assert recipe.commit() == f"{clean}-dirty"
+    (tmp_path / "models" / "two.py").unlink()
+    (tmp_path / "models" / "one.py").write_text("x = 3\n")
+    assert recipe.commit() == f"{clean}-dirty"
