@@ -68,8 +68,8 @@ def run(config: Config, *, wish: Wish = "gate", trials: int = 0) -> tuple[Regist
     _say_chosen(console, trained.model.family.report)
     with tempfile.TemporaryDirectory() as scratch, console.status("evaluating, and comparing with the champion"):
         plots, page = Path(scratch) / "reports" / "plots", resolve(config.data.reports) / EVALUATION
-        evaluated = report_of(data, splits, config, trained, audited)
         registered = _log(config, data, splits, trained, audited, Path(scratch))
+        evaluated = report_of(data, splits, config, trained, audited)
         decision, serves = settle(config, data, splits, trained, registered.version, wish)
         evaluated.write(page, plots, decision, serves=serves)
     add_page(registered.run_id, page)

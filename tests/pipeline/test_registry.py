@@ -359,6 +359,17 @@ def test_a_prediction_leads_to_the_run_the_data_the_settings_and_the_commit(regi
         lineage("linear-0123456789ab", registry.config)
 
 
+def test_the_page_of_a_training_names_the_model_and_lies_with_the_run(registry: Any) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(registry.config.tracking.uri)
+    run_id = registry.versions[0].run_id
+    page = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="evaluation.html"))
+    text = page.read_text(encoding="utf-8")
+    assert f"Evaluation of {fetch('1', registry.config).version}" in text
+    assert "It serves now" in text
+
+
 def test_artefacts_lie_beside_their_store(registry: Any, champion: Path) -> None:
     assert (registry.folder / "store" / "mlflow.db").is_file()
     assert any((registry.folder / "store").rglob("linear.safetensors"))
