@@ -1,9 +1,12 @@
 """Whether stated doubt is honest: calibration error, coverage of prediction sets, and promises kept, over re-splits.
 
     python -m benchmarks.honesty                      family linear on three public sets, 200 re-splits of held-out rows
+    python -m benchmarks.honesty --family cascade --sets nhs_fft
 
 A model is fitted once on the train side. The held-out rows, calibration and test side together, are then divided anew
 200 times: on one part the model is calibrated, on the other it is judged. Groups (customers, same texts) stay whole.
+A family that is fitted with held-out rows at hand, to stop and to choose, gets a fixed half of them, as in training;
+each time it is calibrated on a half of that half and judged on a half of the other.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections import Counter
 import numpy as np
 
 from benchmarks.machine import record
-from benchmarks.sets import Task, public
+from benchmarks.sets import public
 from models.calibrating import BALANCE, choose, lifted
 from models.calibration import of_heads
 from models.doubt import least_probability
@@ -31,6 +34,7 @@ RESPLITS, CALLS = 200, 86
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", default=",".join(SETS), help="which sets (default: %(default)s)")
+    parser.add_argument("--family", default="linear", help="which family (default: %(default)s)")
     parser.add_argument("--resplits", type=int, default=RESPLITS, help="(default: %(default)s)")
     options = parser.parse_args()
     lines = [
@@ -39,38 +43,48 @@ def main() -> None:
         "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name in options.sets.split(","):
-        lines += judged(name, options.resplits)
-    record("Honest doubt: family linear", [f"{options.resplits} re-splits, {CALLS} calls.", "", *lines])
+        lines += judged(name, options.family, options.resplits)
+    record(f"Honest doubt: family {options.family}", [f"{options.resplits} re-splits, {CALLS} calls.", "", *lines])
 
 
-def judged(name: str, resplits: int) -> list[str]:
+def judged(name: str, family: str, resplits: int) -> list[str]:
     """Return a line for every head of a set."""
     # A time split tells about drift, not about calibration: its held-out rows are cut from the train side by hash.
-    task = public(name, "model.family=linear", "data.split.calibration=0.4", *EXTRA.get(name, ()))(7)
+    task = public(name, f"model.family={family}", "data.split.calibration=0.4", *EXTRA.get(name, ()))(7)
     random_test = not task.sides.excluded
     rows = np.concatenate([task.sides.calibration, task.sides.test]) if random_test else task.sides.calibration
-    settings = task.config.model_settings() | {"family": "linear"}
-    model = TriageModel.fit(task.data.schema, *task.data.take(task.sides.train), settings, 7)
+    group = task.sides.group[rows]
+    seen = np.random.default_rng(0).random(group.max() + 1)[group] < 0.5
+    if family == "linear":
+        seen[:] = True
+    settings = task.config.model_settings() | {"family": family, "checkpoints": ""}
+    train, held_out = task.data.take(task.sides.train), task.data.take(rows[seen])
+    model = TriageModel.fit(task.data.schema, *train, settings, 7, held_out=held_out)
+    fresh = np.ones(len(rows), bool) if family == "linear" else ~seen
     texts, targets = task.data.take(rows)
     logits = model.logits(texts)
     return [
-        line(task, f"{name}, {head.name}", head, part, targets[head.name], task.sides.group[rows], resplits)
+        line(f"{name}, {head.name}", head, part, targets[head.name], (group, seen, fresh), resplits)
         for head, part in zip(task.data.schema, of_heads(task.data.schema, logits), strict=True)
         if head.kind != "multilabel"
     ]
 
 
-def line(task: Task, title: str, head, logits, target, group, resplits: int) -> str:  # noqa: ANN001
-    """Return what one head's held-out rows say over all re-splits."""
+def line(title: str, head, logits, target, sides, resplits: int) -> str:  # noqa: ANN001
+    """Return what one head's held-out rows say over all re-splits.
+
+    `sides` are the group of every row, and whether it may be calibrated on, and judged on.
+    """
     known = np.flatnonzero(target.known)
-    logits, target, group = logits[known], target.take(known), group[known]
+    logits, target = logits[known], target.take(known)
+    group, seen, fresh = (part[known] for part in sides)
     methods: Counter[str] = Counter()
     errors, covered, sizes, kept, promised = [], [], [], [], []
     counts = []
     for seed in range(resplits):
         numbers = np.unique(group)
         ours = np.random.default_rng(seed).random(numbers.max() + 1) < 0.5
-        one, two = np.flatnonzero(ours[group]), np.flatnonzero(~ours[group])
+        one, two = np.flatnonzero(ours[group] & seen), np.flatnonzero(~ours[group] & fresh)
         fitted, out = choose(head, logits[one], target.take(one))
         fitted = lifted(fitted, head, out, BALANCE)
         methods[fitted.method] += 1
