@@ -22,7 +22,7 @@ from .families import FAMILIES, Family
 from .promise import Evidence
 from .schema import Head, Schema
 from .targets import Targets
-from .text import prepare_all
+from .text import fold_all, prepare_all
 
 FORMAT = 1
 Floats = NDArray[np.float32]
@@ -137,9 +137,9 @@ class TriageModel:
         """Return the logits of raw `texts` before calibration, shape (texts, sum of widths)."""
         return self.family.forward(prepare_all(texts)).logits
 
-    def predict(self, texts: Sequence[str]) -> Predictions:
-        """Return the calibrated predictions for raw `texts`; all heads in one pass."""
-        read = self.family.forward(prepare_all(texts))
+    def predict(self, texts: Sequence[str], *, masked: bool = False) -> Predictions:
+        """Return the calibrated predictions for raw `texts`, or for such as are `masked` already; all heads at once."""
+        read = self.family.forward(fold_all(texts) if masked else prepare_all(texts))
         parts = zip(self.schema, calibration.of_heads(self.schema, read.logits), strict=True)
         likely = {head.name: self.calibrations[head.name](head, part) for head, part in parts}
         return Predictions(likely, read.wordless, read.windows, read.familiar)

@@ -39,6 +39,7 @@ class Config(Section):
     ingest: Ingest = Ingest()
     tracking: Tracking = Tracking()
     store: Store = Store()
+    nights: str = "data/local/nights.jsonl"
 
     def schema_(self) -> Schema:
         """Return the label schema that `labels` names or holds.
@@ -72,7 +73,7 @@ class Config(Section):
 
     def digest(self) -> str:
         """Return the SHA-256 of all settings but where runs and cases are kept, as 64 hexadecimal digits."""
-        settings = self.model_dump(exclude={"tracking", "store"})
+        settings = self.model_dump(exclude={"tracking", "store", "nights"})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def public(self) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def run_score(
             f"tracking.uri=sqlite:///{tmp_path}/mlflow.db",
             "--set",
             f"store.url=sqlite:///{tmp_path}/amends.db",
+            "--set",
+            f"nights={tmp_path}/nights.jsonl",
         ]
         code = score.main([*map(str, arguments), "--model", str(model_folder), *stores])
         return code, *capsys.readouterr()
@@ -94,7 +96,10 @@ def test_every_command_in_the_makefile_is_one_that_the_scripts_know(capsys: pyte
 
 def test_a_night(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
     code, out, errors = run_score(sample, "--output", tmp_path / "night", "--as-of", NIGHT)
-    assert (code, errors) == (0, "")
+    assert code == 0
+    stages = [json.loads(line) for line in errors.splitlines()]
+    assert [stage["stage"] for stage in stages] == ["hashing", "predicting", "ranking", "gathering"]
+    assert stages[1]["rows"] == 313
     assert "313 rows in: 304 scored, 9 rejected (1 bad_created_at, 1 bad_encoding, " in out
     assert "48 customers to call (room for 48)" in out
     assert f"published: {tmp_path}/night/" in out
@@ -178,14 +183,25 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
     assert errors.count("\n") == 1
 
 
-def test_a_file_that_cannot_be_read_stops_the_night(
+def test_a_file_that_cannot_be_read_stops_itself_alone(
     run_score: Callable[..., Any], sample: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "zzz.csv").write_bytes(b"")
-    code, _, errors = run_score(sample / "survey.csv", tmp_path / "zzz.csv", "--output", tmp_path / "night")
+    code, out, _ = run_score(sample / "survey.csv", tmp_path / "zzz.csv", "--output", tmp_path / "night")
+    assert code == 10
+    assert f"failed: {tmp_path}/zzz.csv: empty_file: it holds 0 bytes, " in out
+    (failed,) = json.loads((tmp_path / "night" / "manifest.json").read_text())["failed"]
+    assert (failed["path"], failed["reason"]) == (f"{tmp_path}/zzz.csv", "empty_file")
+    assert "zzz.csv`: empty_file: it holds 0 bytes" in (tmp_path / "night" / "summary.md").read_text()
+
+
+def test_where_no_file_can_be_read_nothing_is_published(run_score: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "zzz.csv").write_bytes(b"")
+    code, _, errors = run_score(tmp_path / "zzz.csv", "--output", tmp_path / "night")
     assert code == 2
-    assert errors.startswith(f"score.py: {tmp_path}/zzz.csv: empty_file: ")
+    assert errors.splitlines()[-1].startswith(f"score.py: {tmp_path}/zzz.csv: empty_file: ")
     assert not (tmp_path / "night").exists()
+    assert not list(tmp_path.glob(".night*"))
 
 
 def test_a_model_that_is_not_there(capsys: pytest.CaptureFixture[str], sample: Path, tmp_path: Path) -> None:
@@ -201,7 +217,10 @@ def test_an_output_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         score.main(["data/sample"])
     assert caught.value.code == 2
-    assert "--output DIR is needed (or --dry-run, or --trace ID)" in capsys.readouterr().err
+    assert (
+        "INPUT and --output DIR are needed (or --dry-run or --trace ID in place of DIR; or --history)"
+        in capsys.readouterr().err
+    )
 
 
 def test_enqueue_puts_the_list_into_the_desk_once(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import zstandard
 
@@ -38,7 +39,8 @@ def opened(file: SourceFile, *, follow_links: bool = False) -> BinaryIO:
     """
     check_regular(file.path, file.name, follow_links=follow_links)
     try:
-        handle = os.fdopen(os.open(file.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
+        number = os.open(file.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        handle = io.BufferedReader(_Metered(number, file.on_read)) if file.on_read else os.fdopen(number, "rb")
     except OSError as error:
         raise InputError(f"{file.name!r} cannot be opened: {error.strerror}; check its permissions") from error
     status = os.fstat(handle.fileno())
@@ -50,6 +52,20 @@ def opened(file: SourceFile, *, follow_links: bool = False) -> BinaryIO:
             file.name, "not_regular_file", "a plain file was expected; it was replaced while being opened"
         )
     return handle
+
+
+class _Metered(io.FileIO):
+    """An open file that tells of every read."""
+
+    def __init__(self, number: int, on_read: Callable[[int], None]) -> None:
+        super().__init__(number, "rb")
+        self._on_read = on_read
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into `buffer`, and return how much."""
+        size = super().readinto(buffer) or 0
+        self._on_read(size)
+        return size
 
 
 def empty(file: SourceFile) -> FileRefused:

@@ -9,7 +9,7 @@ from pipeline.settings import Ingest
 
 from .layout import Layout
 from .readers import READERS
-from .record import Batch
+from .record import Batch, Chunk
 from .sources import SourceFile
 from .validation import Validator
 
@@ -51,7 +51,15 @@ def read_feedback(
     InputError
         It is not there or may not be opened.
     """
-    layout = Layout.of(file.name, ingest.columns if columns is None else columns, schema, split_column)
     validate = Validator(file.name, ingest, labels=labels, schema=schema, split=split_column is not None)
-    for chunk in READERS[file.format](file, layout, ingest):
+    for chunk in read_chunks(file, ingest, columns, schema, split_column):
         yield validate(chunk)
+
+
+def read_chunks(
+    file: SourceFile, ingest: Ingest, columns: Mapping[str, str] | None = None, schema: Schema | None = None,
+    split_column: str | None = None,
+) -> Iterator[Chunk]:  # fmt: skip
+    """Yield the records of a file before they are judged; parameters and errors are those of `read_feedback`."""
+    layout = Layout.of(file.name, ingest.columns if columns is None else columns, schema, split_column)
+    yield from READERS[file.format](file, layout, ingest)

@@ -31,6 +31,7 @@ ROW_REASONS = (
     "bad_encoding", "malformed_record", "nul_char", "missing_id", "missing_text", "empty_text", "text_too_long",
     "bad_created_at", "bad_rating", "bad_nps", "bad_value", "duplicate_id",
 )  # fmt: skip
+BEFORE_SINCE = "before_since"  # of a night that leaves out what is older; a good row otherwise
 FILE_REASONS = (
     "empty_file", "unsupported_encoding", "truncated_container", "corrupt_container", "type_mismatch",
     "missing_column", "duplicate_column", "wrong_type", "bomb", "not_regular_file",
@@ -58,6 +59,7 @@ class FileRefused(ValueError):  # noqa: N818  an outcome that scripts and manife
         super().__init__(f"{source}: {reason}: {sentence}")
         self.source = source
         self.reason = reason
+        self.sentence = sentence
 
 
 @dataclass(frozen=True)

@@ -24,21 +24,18 @@ class SeenIds:
     def __init__(self) -> None:
         self._runs: list[Keys] = []
 
-    def add(self, ids: Sequence[str]) -> list[bool]:
+    def add(self, ids: Sequence[str]) -> NDArray[np.bool_]:
         """Return, for each id, whether it was met before, in an earlier call or earlier in `ids`; remember all."""
         if not ids:
-            return []
+            return np.zeros(0, bool)
         keys = _digests(ids)
         known = np.zeros(len(ids), dtype=bool)
         for run in self._runs:
             known |= _found(run, keys)
-        fresh: set[str] = set()
-        for index, identifier in enumerate(ids):
-            if identifier in fresh:
-                known[index] = True
-            fresh.add(identifier)
+        first = {identifier: index for index, identifier in reversed([*enumerate(ids)])}
+        known |= np.fromiter((first[identifier] != index for index, identifier in enumerate(ids)), bool, len(ids))
         self._remember(keys[:, ~known])
-        return [bool(flag) for flag in known]
+        return known
 
     def _remember(self, keys: Keys) -> None:
         run = _ordered(keys)

@@ -6,7 +6,7 @@ import glob
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -22,12 +22,16 @@ _EXPECTED = f"a name ending in {', '.join(FORMATS)}, each also with {' or '.join
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file to read: where it lies, what it is called in rejects and in the manifest, and how it is written."""
+    """A file to read: where it lies, what it is called in rejects and in the manifest, and how it is written.
+
+    `on_read` is told how many bytes more of it are read.
+    """
 
     path: Path
     name: str
     format: str
     compression: str | None = None
+    on_read: Callable[[int], None] | None = field(default=None, compare=False, repr=False)
 
     def sha256(self) -> str:
         """Return the SHA-256 of the file's bytes, as 64 hexadecimal digits."""

@@ -28,7 +28,10 @@ _FREE = ("channel", "lang", "industry", "customer_id")
 
 
 class Validator:
-    """Judges the chunks of one source in their order; it remembers the ids that were valid."""
+    """Judges the chunks of one source in their order; it remembers the ids that were valid.
+
+    Where not `unique`, a duplicate id is let through: chunks that are judged apart know nothing of each other.
+    """
 
     def __init__(
         self,
@@ -38,13 +41,14 @@ class Validator:
         labels: Mapping[str, Mapping[str, str]] | None = None,
         schema: Schema | None = None,
         split: bool = False,
+        unique: bool = True,
     ) -> None:
         self._source = source
         self._ingest = ingest
         self._labels = labels or {}
         self._heads = list(schema) if schema else []
         self._split = split
-        self._seen = SeenIds()
+        self._seen = SeenIds() if unique else None
 
     def __call__(self, chunk: Chunk) -> Batch:
         """Return the chunk with every row accepted or rejected."""
@@ -64,8 +68,8 @@ class Validator:
             columns[column] = rows.read(column, "bad_value", _between(0, math.inf))
         for column in (*_FREE, *([SPLIT] if self._split else [])):
             columns[column] = rows.read(column, "", name)  # never a reason to reject
-        if "id" in chunk.columns:
-            self._reject_duplicates(rows, columns["id"])
+        if "id" in chunk.columns and self._seen is not None:
+            self._reject_duplicates(rows, columns["id"], self._seen)
         kept = rows.kept()
         if len(kept) < rows.count:
             columns = {key: [values[index] for index in kept] for key, values in columns.items()}
@@ -93,10 +97,10 @@ class Validator:
         worst, best = self._ingest.rating_min, self._ingest.rating_max
         return min(10.0, max(0.0, 10 * (rating - worst) / (best - worst)))
 
-    def _reject_duplicates(self, rows: _Rows, ids: Sequence[str | None]) -> None:
+    def _reject_duplicates(self, rows: _Rows, ids: Sequence[str | None], seen: SeenIds) -> None:
         valid = rows.kept()
-        known = self._seen.add([str(ids[index]) for index in valid])
-        for index, duplicate in zip(valid, known, strict=True):
+        known = seen.add([str(ids[index]) for index in valid])
+        for index, duplicate in zip(valid, known.tolist(), strict=True):
             if duplicate:
                 rows.refuse(index, "duplicate_id")
 

@@ -116,3 +116,6 @@ class Enqueued(NamedTuple):
     opened: int
     updated: int
     unchanged: int
+
+    def __str__(self) -> str:
+        return f"{self.opened} cases opened, {self.updated} updated, {self.unchanged} unchanged"

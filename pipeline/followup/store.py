@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
@@ -196,3 +198,12 @@ def _text(row: Row[Any]) -> Text:
     return Text(
         row.text_id, row.text, row.source, row.created_at, row.channel, row.lang, row.priority, tuple(row.labels)
     )
+
+
+def enqueue_list(url: str, path: Path, at: datetime | None) -> Enqueued:
+    """Return what became of the list in a night's ``escalations.parquet``, put into the store at `url`."""
+    store = Store.open(url)
+    try:
+        return store.enqueue(pq.read_table(path), at=at)
+    finally:
+        store.close()

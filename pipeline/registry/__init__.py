@@ -8,6 +8,7 @@ from .versions import (
     fetch,
     history,
     lineage,
+    located,
     promote,
     rollback,
     settings_of,
@@ -16,6 +17,6 @@ from .versions import (
 )
 
 __all__ = [
-    "Promotion", "Registered", "SearchRun", "add_page", "champion", "connect", "fetch", "history", "lineage",
+    "Promotion", "Registered", "SearchRun", "add_page", "champion", "connect", "fetch", "history", "lineage", "located",
     "log_audit", "log_training", "promote", "rollback", "settings_of", "size_and_signature", "version_of",
 ]  # fmt: skip

@@ -29,21 +29,26 @@ _NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # no such
 def fetch(model: str, config: Config) -> TriageModel:
     """Return the model that `model` names: a registry alias, a ``models:/`` URI, or a folder.
 
-    The artefact answers with the code it carries, under its own package name; a bare folder with ours.
+    The artefact answers with the code it carries, under its own package name; a bare folder with ours. Raises what
+    `located` and `open_artefact` raise.
+    """
+    return open_artefact(located(model, config))
+
+
+def located(model: str, config: Config) -> Path:
+    """Return the folder of the artefact that `model` names.
 
     Raises
     ------
-    ArtefactError, ConfigError
-        Nothing by that name, or a folder that is no model.
+    ConfigError
+        Nothing by that name.
     """
     path = Path(model).expanduser()
     if not model.startswith("models:/") and (os.sep in model or (path / "model.json").is_file()):
-        return open_artefact(path)
+        return path
     if model.isdecimal():
         model = f"models:/{config.tracking.model_name}/{model}"
-    return open_artefact(
-        _download(model if model.startswith("models:/") else f"models:/{config.tracking.model_name}@{model}", config)
-    )
+    return _download(model if model.startswith("models:/") else f"models:/{config.tracking.model_name}@{model}", config)
 
 
 def _download(uri: str, config: Config) -> Path:

@@ -49,12 +49,16 @@ class Leaders:
             if key not in self._best or rank > self._best[key]:
                 self._best[key] = rank
         if len(self._best) > 20 * self._capacity + 1_000:
-            self._best = {key: self._best[key] for key in self.leads()}
+            self._best = {key: (priority, identifier) for key, priority, identifier in self.best()}
+
+    def best(self) -> list[tuple[str, float, str]]:
+        """Return key, priority and id of the lead of the cases, most urgent first, equal priorities by key."""
+        first = heapq.nsmallest(self._capacity, self._best.items(), key=lambda item: (-item[1][0], item[0]))
+        return [(key, priority, identifier) for key, (priority, identifier) in first]
 
     def leads(self) -> dict[str, str]:
-        """Return the keys of the cases, most urgent first, equal priorities by key; and the id of each one's lead."""
-        first = heapq.nsmallest(self._capacity, self._best.items(), key=lambda item: (-item[1][0], item[0]))
-        return {key: identifier for key, (_, identifier) in first}
+        """Return the keys of the cases in that order, and the id of each one's lead."""
+        return {key: identifier for key, _, identifier in self.best()}
 
 
 class CaseTexts:

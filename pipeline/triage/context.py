@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from hashlib import blake2b
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -10,6 +13,7 @@ from models.instants import all_seconds
 from models.scoring import Context, count_earlier
 
 Doubles = NDArray[np.float64]
+CODES = ("customer_code", "moment", "customer_value")  # the columns that `DumpContext.add` needs
 _NAMELESS = -1
 _MICRO = 1_000_000
 _UNDATED = np.iinfo(np.int64).min
@@ -17,49 +21,63 @@ _PARTS = 32  # customers are counted in so many parts, so that sorting them neve
 _SHIFT = 44  # keeps exponent and 8 bits of a double: values within 0.4% share a bin
 
 
+def coded(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return `rows` with two more columns: customers as whole numbers, alike in every process, and microseconds."""
+    seconds = all_seconds(rows.column("created_at").to_pylist())
+    moments = np.rint(np.nan_to_num(seconds) * _MICRO).astype(np.int64)
+    codes = [_NAMELESS if name is None else _code(name) for name in rows.column("customer_id").to_pylist()]
+    moments = np.where(np.isnan(seconds), _UNDATED, moments)
+    return rows.append_column("customer_code", pa.array(codes, pa.int64())).append_column("moment", pa.array(moments))
+
+
+def _code(customer: str) -> int:
+    return int.from_bytes(blake2b(customer.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") >> 1
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the value of a customer stands in the dump: the share of values below each bin of them."""
+
+    below: Doubles
+
+    def of(self, rows: pa.RecordBatch, earlier: NDArray[np.uint8], now: float) -> Context:
+        """Return the context of `rows`, of whose customers so many `earlier` texts are known."""
+        values = _doubles(rows, "customer_value")
+        known = ~np.isnan(values)
+        percentile = np.full(len(values), np.nan)
+        percentile[known] = self.below[_bins(values[known])]
+        return Context(percentile, earlier.astype(np.float64), now)
+
+
 class DumpContext:
-    """Customers, times and values of all rows of a dump, 16 bytes a row, and the context of any stretch of them."""
+    """Customers, times and values of all rows of a dump, 16 bytes a row, added in their order."""
 
     def __init__(self, window_days: float) -> None:
         self._window_days = window_days
         self._customers: list[NDArray[np.int64]] = []
         self._moments: list[NDArray[np.int64]] = []  # microseconds since 1970
         self._values = np.zeros(1 << (63 - _SHIFT), np.int64)
-        self._earlier = np.zeros(0, np.uint8)
-        self._below = np.zeros(0)
 
     def add(self, rows: pa.RecordBatch) -> None:
-        """Take the next rows in."""
-        customers = rows.column("customer_id").to_pylist()
-        codes = [_NAMELESS if customer is None else hash(customer) & 0x7FFFFFFFFFFFFFFF for customer in customers]
-        self._customers.append(np.array(codes, np.int64))
-        seconds = all_seconds(rows.column("created_at").to_pylist())
-        moments = np.rint(np.nan_to_num(seconds) * _MICRO).astype(np.int64)
-        self._moments.append(np.where(np.isnan(seconds), _UNDATED, moments))
+        """Take the next rows in; of their columns, `CODES` are needed."""
+        self._customers.append(rows.column("customer_code").to_numpy())
+        self._moments.append(rows.column("moment").to_numpy())
         values = _doubles(rows, "customer_value")
         np.add.at(self._values, _bins(values[~np.isnan(values)]), 1)
 
-    def close(self) -> None:
-        """Count; `of` may be asked from now on."""
+    def close(self) -> tuple[NDArray[np.uint8], Places]:
+        """Return how many earlier texts each row's customer has in the window (255 at most), and the values' places."""
         customers, moments = (
             np.concatenate([np.zeros(0, np.int64), *parts]) for parts in (self._customers, self._moments)
         )
         self._customers, self._moments = [], []
-        self._earlier = np.zeros(len(customers), np.uint8)
+        earlier = np.zeros(len(customers), np.uint8)
         for part in range(_PARTS):
             rows = np.flatnonzero((customers % _PARTS == part) & (customers != _NAMELESS) & (moments != _UNDATED))
             count = count_earlier(customers[rows], moments[rows] / _MICRO, self._window_days)
-            self._earlier[rows] = np.minimum(count, 255)
+            earlier[rows] = np.minimum(count, 255)
         before = np.cumsum(self._values) - self._values
-        self._below = (before + self._values / 2) / max(int(self._values.sum()), 1)
-
-    def of(self, rows: pa.RecordBatch, numbers: NDArray[np.int64], now: float) -> Context:
-        """Return the context of `rows`, which are the dump's rows `numbers`, counted from 0."""
-        values = _doubles(rows, "customer_value")
-        known = ~np.isnan(values)
-        percentile = np.full(len(values), np.nan)
-        percentile[known] = self._below[_bins(values[known])]
-        return Context(percentile, self._earlier[numbers].astype(np.float64), now)
+        return earlier, Places((before + self._values / 2) / max(int(self._values.sum()), 1))
 
 
 def _bins(values: Doubles) -> NDArray[np.int64]:

@@ -25,8 +25,12 @@ class FileCount:
 
     def add(self, batch: Batch) -> None:
         """Count a batch."""
-        self.rows_scored += batch.rows.num_rows
-        self.reject_reasons.update(reject.reason for reject in batch.rejects)
+        self.take(batch.rows.num_rows, [reject.reason for reject in batch.rejects])
+
+    def take(self, scored: int, reasons: Sequence[str]) -> None:
+        """Count rows scored, and the reasons of those rejected."""
+        self.rows_scored += scored
+        self.reject_reasons.update(reasons)
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts as the manifest shows them."""

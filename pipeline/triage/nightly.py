@@ -1,202 +1,229 @@
 """The nightly job: every row of a dump scored or rejected with a reason, and the list of whom to call.
 
-Two passes, neither holding more than a batch: the first validates and predicts, the second ranks in the context of the
-whole dump. A third look gathers the texts of the customers who made the list.
+Chunks are predicted and kept (`journal`), then ranked in the context of the whole dump; a third look gathers the texts
+of the customers who made the list. The same command goes on after any death, and ends with the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
-
 from models.promise import Promise
 from models.ranking import Ranking, inactive
-from models.scoring import RECORD, table
-from models.triage import Predictions, TriageModel
+from models.triage import TriageModel
 from pipeline.config import Config
-from pipeline.feedback.reading import read_feedback
-from pipeline.feedback.record import Batch
+from pipeline.feedback.reading import read_chunks
+from pipeline.feedback.record import FileRefused
+from pipeline.feedback.seen import SeenIds
 from pipeline.feedback.sources import Discovery, SourceFile
 
-from .cases import CaseTexts, Leaders, case_key, escalations
-from .context import DumpContext
-from .intake import FileCount, totals
-from .promised import Promised
-from .publish import MANIFEST, published, write_csv, write_html, write_manifest
-from .spool import Spool
+from .chunks import decode, read
+from .durable import put_in_place, sync_folder, write_file
+from .history import before
+from .intake import totals
+from .journal import ChunkEntry, FileEntry, Journal, open_job
+from .listing import Listing
+from .plan import Plan
+from .publish import Parts, check, published_by, write_all
+from .report import HASHING, READING
+from .work import Predicted, Raw, Told
+from .workers import Here, Workers
 
-REJECTED = pa.schema([("file", pa.string()), ("record", pa.int64()), ("reason", pa.string())])
-Progress = Callable[[str, int], None]  # what is being done, and how many bytes of the input are read, or rows ranked
+Progress = Callable[[str, int], None]  # what is being done, and how many more rows, or bytes of `HASHING`, `READING`
 
 
-class Nightly:
-    """One run over one dump with one model; `run` writes everything into a scratch folder."""
+class Stopped(RuntimeError):  # noqa: N818
+    """The job was told to end, and can be gone on with."""
 
-    def __init__(self, model: TriageModel, config: Config, now: datetime, progress: Progress) -> None:
-        self._model = model
-        self._config = config
-        ranking = Ranking.from_settings(config.rank.model_dump())
-        # Telling words cost many predictions each, and nobody reads those of texts that are not on the list.
-        self._unexplained = replace(ranking, explain_most=0)
-        self._explained = replace(ranking, explain_most=config.ingest.batch_rows)
-        self._now = now
-        self._progress = progress
-        self._context = DumpContext(config.rank.repeat_window_days)
-        self._leaders = Leaders(config.rank.capacity)
-        self._promised = Promised(model, config.rank.promise)
 
-    def run(self, found: Discovery, folder: Path) -> dict[str, Any]:
-        """Return the manifest of the night whose files are now in `folder`."""
-        started = datetime.now(UTC)
-        spool_path = folder / "spool.arrow"
-        with Spool(spool_path, self._model.schema) as spool:
-            counts = self._predict(found.files, spool, folder)
-        self._context.close()
-        reviewed = self._rank(spool, folder)
-        cases, promise = self._gather(spool)
-        spool_path.unlink(missing_ok=True)
-        manifest = {
-            "files": [item.to_json() for item in counts],
-            "ignored": found.ignored,
-            "totals": totals(counts),
-            "escalations": cases.num_rows,
-            "capacity": self._config.rank.capacity,
-            "review": reviewed,
-            "promise": promise.to_json() if promise else None,
-            "model_version": self._model.version,
-            "config": self._config.digest(),
-            "weights_without_a_factor": inactive(self._model.schema, self._explained),
-            "as_of": _stamp(self._now),
-            "started": _stamp(started),
-            "finished": _stamp(datetime.now(UTC)),
-        }
-        pq.write_table(cases, folder / "escalations.parquet")
-        write_csv(folder / "escalations.csv", cases)
-        write_html(folder / "escalations.html", cases, manifest)
-        write_manifest(folder / MANIFEST, manifest)
-        return manifest
+@dataclass(frozen=True)
+class Outcome:
+    """The manifest of a night, and whether it had been published before by the same job."""
 
-    def _predict(self, files: Sequence[SourceFile], spool: Spool, folder: Path) -> list[FileCount]:
-        counts = []
-        with pq.ParquetWriter(folder / "rejected.parquet", REJECTED) as rejected:
-            for file in files:
-                counts.append(FileCount(file.name, file.path.stat().st_size, file.sha256()))
-                for batch in read_feedback(file, ingest=self._config.ingest):
-                    counts[-1].add(batch)
-                    if batch.rejects:
-                        rejected.write_table(_reject_table(batch))
-                    if batch.rows.num_rows:
-                        self._context.add(batch.rows)
-                        spool.write(batch.rows, self._model.predict(batch.rows.column("text").to_pylist()))
-                    self._progress("predicting", batch.rows_in)
-        return counts
-
-    def _rank(self, spool: Spool, folder: Path) -> int:
-        """Write every scored row, and the rows to review; return how many those are."""
-        reviewed = 0
-        scored_writer = review_writer = None
-        try:
-            for start, rows, predictions in _or_nothing(spool, self._model):
-                numbers = np.arange(start, start + rows.num_rows)
-                scored = self._scored(numbers, rows, predictions, self._unexplained)
-                beside = scored.append_column("text", rows.column("text"))
-                if scored_writer is None or review_writer is None:
-                    scored_writer = pq.ParquetWriter(folder / "scored.parquet", scored.schema)
-                    review_writer = pq.ParquetWriter(folder / "review.parquet", beside.schema)
-                scored_writer.write_table(scored)
-                doubtful = beside.filter(scored.column("review"))
-                if doubtful.num_rows:
-                    review_writer.write_table(doubtful)
-                reviewed += doubtful.num_rows
-                self._lead(rows, scored)
-                self._promised.add(predictions)
-                self._progress("ranking", rows.num_rows)
-        finally:
-            for writer in (scored_writer, review_writer):
-                if writer is not None:
-                    writer.close()
-        return reviewed
-
-    def _lead(self, rows: pa.RecordBatch, scored: pa.Table) -> None:
-        keys, ids = _keys(rows), scored.column("id").to_pylist()
-        priorities = scored.column("priority").to_pylist()
-        led = np.flatnonzero(~scored.column("review").to_numpy()).tolist()
-        self._leaders.add(
-            [keys[place] for place in led], [priorities[place] for place in led], [ids[place] for place in led]
-        )
-
-    def _gather(self, spool: Spool) -> tuple[pa.Table, Promise | None]:
-        leads = self._leaders.leads()
-        found = {key: CaseTexts() for key in leads}
-        for start, rows, _ in spool:
-            keys = _keys(rows)
-            places = np.array([place for place, key in enumerate(keys) if key in found], np.int64)
-            if not len(places):
-                continue
-            ids = rows.column("id")
-            leading = np.array([ids[place].as_py() == leads[keys[place]] for place in places.tolist()])
-            # Of a customer's texts, a person reads the reasons of the one that leads.
-            for some, ranking in ((places[leading], self._explained), (places[~leading], self._unexplained)):
-                chosen = rows.take(pa.array(some))
-                scored = self._scored(start + some, chosen, spool.predictions(chosen), ranking).to_pylist()
-                for place, row, outcome in zip(some.tolist(), chosen.to_pylist(), scored, strict=True):
-                    found[keys[place]].add(row | outcome)
-        promise = self._promised.of([texts.lead for texts in found.values() if texts.lead])
-        return escalations(found, self._model.schema), promise
-
-    def _scored(
-        self, numbers: NDArray[np.int64], rows: pa.RecordBatch, predictions: Predictions, ranking: Ranking
-    ) -> pa.Table:
-        records = {name: rows.column(name).to_pylist() for name in RECORD}
-        context = self._context.of(rows, numbers, self._now.timestamp())
-        return table(self._model, records, predictions, ranking, context)
+    manifest: dict[str, Any]
+    again: bool = False
 
 
 def run(
-    found: Discovery, output: Path, model: TriageModel, config: Config,
-    now: datetime, progress: Progress = lambda *_: None,
-) -> dict[str, Any]:  # fmt: skip
-    """Return the manifest of a night, published as the folder `output`.
+    found: Discovery, output: Path, model: TriageModel, config: Config, now: datetime | None = None,
+    progress: Progress = lambda *_: None, *, workers: Workers | None = None, since: datetime | None = None,
+    restart: bool = False, stopping: Callable[[], bool] = lambda: False,
+) -> Outcome:  # fmt: skip
+    """Return the manifest of a night, published as the folder `output`; nothing is done for one that is there already.
+
+    Parameters
+    ----------
+    now
+        The moment from which waiting is counted; that of the job's first start, where it is not given.
+    workers
+        Who works on the chunks; this process where nobody is given.
+    since
+        Rows of before are rejected as ``before_since``.
+    restart
+        Throw away what an unfinished job for this output has done, and do again what is published.
+    stopping
+        Asked after each chunk; where it says yes, the job ends there.
 
     Raises
     ------
     FileRefused
-        A file that cannot be read; nothing is published.
+        No file could be read; nothing is published.
     OutputError
         `output` holds something else.
+    Busy, Changed, Mismatch, Stopped, WorkerDied
+        As their names say; each has a sentence.
     """
-    with published(output) as scratch:
-        return Nightly(model, config, now, progress).run(found, scratch)
+    check(output)
+    plan = Plan.of(
+        found, model, config, now.isoformat() if now else None, since.isoformat() if since else None,
+        lambda size: progress(HASHING, size),
+    )  # fmt: skip
+    with open_job(output, restart=restart) as journal:
+        if not restart and (manifest := published_by(plan.job_id, output)) is not None:
+            if journal.plan in (None, plan):
+                journal.discard()
+            return Outcome(manifest, again=True)
+        journal.begin(plan)
+        night = Nightly(journal, model, config, workers or Here(model, config), progress, stopping)
+        try:
+            manifest = night.run(found, plan)
+        except FileRefused:
+            journal.discard()
+            raise
+        put_in_place(journal.folder / "night", output)
+        journal.discard()
+    return Outcome(manifest)
 
 
-def _or_nothing(spool: Spool, model: TriageModel) -> Any:
-    """Yield the spool's batches; one without rows where it has none, so that every file is written whatever came."""
-    if spool.rows:
-        yield from spool
-    else:
-        from pipeline.feedback.record import CANONICAL
+class Nightly:
+    """One job at work in its folder."""
 
-        yield 0, pa.RecordBatch.from_pylist([], schema=CANONICAL), model.predict([])
+    def __init__(
+        self, journal: Journal, model: TriageModel, config: Config, workers: Workers, progress: Progress,
+        stopping: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self._journal = journal
+        self._model = model
+        self._config = config
+        self._workers = workers
+        self._progress = progress
+        self._stopping = stopping
+        self._seen: dict[int, SeenIds] = defaultdict(SeenIds)
+
+    def run(self, found: Discovery, plan: Plan) -> dict[str, Any]:
+        """Return the manifest of the night, whose files are now in the folder ``night`` of the job."""
+        self._predict(found, plan)
+        entries = self._journal.files()
+        if all(entry.reason for entry in entries.values()):
+            failed = entries[0]
+            raise FileRefused(found.files[0].name, str(failed.reason), str(failed.sentence))
+        folder = _fresh(self._journal.folder / "night")
+        listing = Listing(self._journal, self._model, self._config, self._workers, self._step)
+        with Parts(folder) as parts:
+            listing.place(plan, parts)
+            listing.rank(parts)
+        cases, promise = listing.gather()
+        listing.reconcile(folder)
+        manifest = self._manifest(found, plan, listing, cases.num_rows, promise)
+        write_all(folder, cases, manifest, before(self._config, plan.job_id))
+        sync_folder(folder)
+        return manifest
+
+    def _predict(self, found: Discovery, plan: Plan) -> None:
+        """Predict every chunk that is not entered yet, and enter it."""
+        known = {(chunk.file, chunk.number): chunk for chunk in self._journal.chunks()}
+        done = self._journal.files()
+        since = datetime.fromisoformat(plan.since) if plan.since else None
+
+        def raw() -> Iterator[Raw | Told]:
+            for number, file in enumerate(found.files):
+                if number not in done:
+                    metered = replace(file, on_read=lambda size: self._progress(READING, size))
+                    yield from _records(number, metered, self._config, known, since)
+                else:
+                    self._progress(READING, plan.inputs[number].size)
+
+        self._progress("predicting", sum(chunk.rows + chunk.rejected for chunk in known.values()))
+        for item in self._workers.map("predict", raw()):
+            if isinstance(item, FileEntry):
+                self._journal.close_file(item)
+                self._seen.pop(item.number, None)
+            elif isinstance(item, ChunkEntry):
+                ids = read(self._journal.path(item.file, item.number), ["id"])[0]
+                self._seen[item.file].add(ids.column("id").to_pylist())
+            else:
+                self._enter(item)
+                self._step("predicting", item.rows + item.rejected)
+
+    def _enter(self, item: Predicted) -> None:
+        data, rows, rejected = item.data, item.rows, item.rejected
+        duplicates = self._seen[item.place[0]].add(item.ids)
+        if duplicates.any():
+            chunk = decode(data).without(duplicates)
+            data, rows, rejected = chunk.to_bytes().to_pybytes(), chunk.rows.num_rows, len(chunk.rejects)
+        write_file(self._journal.path(*item.place), data)
+        self._journal.enter(ChunkEntry(*item.place, rows, rejected, len(data)))
+
+    def _manifest(
+        self, found: Discovery, plan: Plan, listing: Listing, listed: int, promise: Promise | None
+    ) -> dict[str, Any]:
+        counts, ranking = listing.counts, Ranking.from_settings(self._config.rank.model_dump())
+        entries = self._journal.files()
+        return {
+            "job": plan.job_id,
+            "files": [item.to_json() for item in counts.values()],
+            "failed": [
+                {"path": item.path, "size": item.size, "sha256": item.sha256,
+                 "reason": entries[number].reason, "sentence": entries[number].sentence}
+                for number, item in enumerate(plan.inputs) if number not in counts
+            ],
+            "ignored": found.ignored,
+            "totals": totals([*counts.values()]),
+            "escalations": listed,
+            "capacity": self._config.rank.capacity,
+            "review": listing.reviewed,
+            "labels": {head: dict(sorted(counted.items())) for head, counted in listing.labels.items()},
+            "promise": promise.to_json() if promise else None,
+            "model_version": self._model.version,
+            "config": self._config.digest(),
+            "weights_without_a_factor": inactive(self._model.schema, ranking),
+            "since": plan.since,
+            "as_of": _stamp(self._journal.as_of),
+            "started": _stamp(self._journal.started),
+            "finished": _stamp(datetime.now(UTC)),
+        }  # fmt: skip
+
+    def _step(self, what: str, rows: int) -> None:
+        self._progress(what, rows)
+        if self._stopping():
+            raise Stopped("told to end: what is done is kept, and the same command goes on where it stopped")
 
 
-def _keys(rows: pa.RecordBatch) -> list[str]:
-    columns = (rows.column(name).to_pylist() for name in ("customer_id", "id", "text"))
-    return [case_key(*cells) for cells in zip(*columns, strict=True)]
+def _fresh(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
-def _reject_table(batch: Batch) -> pa.Table:
-    columns = zip(*batch.rejects, strict=True)
-    return pa.table(
-        [pa.array(column, kind.type) for column, kind in zip(columns, REJECTED, strict=True)], schema=REJECTED
-    )
+def _records(
+    number: int, file: SourceFile, config: Config, known: dict[tuple[int, int], ChunkEntry], since: datetime | None
+) -> Iterator[Raw | Told]:
+    """Yield the chunks of a file, those that are known as what is known of them, and at last how it ended."""
+    records = 0
+    try:
+        for place, chunk in enumerate(read_chunks(file, config.ingest)):
+            records += len(chunk.numbers) + len(chunk.faults)
+            yield known.get((number, place)) or Raw((number, place), file.name, chunk, since)
+    except FileRefused as error:
+        yield FileEntry(number, records, error.reason, error.sentence)
+        return
+    yield FileEntry(number, records)
 
 
 def _stamp(moment: datetime) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.promise import BINS, Promise, histogram
 from models.schema import DERIVABLE
@@ -22,10 +23,16 @@ class Promised:
         self._head = head
         self._tonight = np.zeros(BINS, np.int64)
 
-    def add(self, predictions: Predictions) -> None:
-        """Take the next rows in."""
-        if self._evidence:
-            self._tonight += histogram(predictions.probabilities[self._head][:, 0])
+    def counted(self, predictions: Predictions) -> NDArray[np.int64]:
+        """Return how the probabilities of some rows are spread."""
+        if self._evidence is None:
+            return np.zeros(BINS, np.int64)
+        counts: NDArray[np.int64] = histogram(predictions.probabilities[self._head][:, 0])
+        return counts
+
+    def add(self, counts: NDArray[np.int64]) -> None:
+        """Take in what `counted` returned of the next rows."""
+        self._tonight += counts
 
     def of(self, leads: Sequence[Mapping[str, Any]]) -> Promise | None:
         """Return what may be promised of the customers whose leading texts are given, as scored rows."""

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.feedback.spreadsheet import inert
 from pipeline.page import render
 
-MANIFEST = "manifest.json"
+from .durable import DurableFile
+
+MANIFEST, SUMMARY = "manifest.json", "summary.md"
 FILES = {
     MANIFEST, "scored.parquet", "rejected.parquet", "review.parquet",
-    "escalations.parquet", "escalations.csv", "escalations.html",
+    "escalations.parquet", "escalations.csv", "escalations.html", SUMMARY,
 }  # fmt: skip
 
 
@@ -28,43 +29,36 @@ class OutputError(ValueError):
     """An output folder that must not be written to; the message is one sentence."""
 
 
-@contextmanager
-def published(output: Path) -> Iterator[Path]:
-    """Yield a scratch folder that becomes `output` by one rename when the block ends well; on an error it is gone.
+class Parts:
+    """The tables of a night while they are written, chunk by chunk; as a context manager they end up on the disk."""
 
-    An earlier night's folder (one with a manifest) is replaced; nothing else ever is.
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[str, tuple[pq.ParquetWriter, DurableFile]] = {}
 
-    Raises
-    ------
-    OutputError
-        `output` is a file, or a folder of something else.
-    """
-    check(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
-        yield scratch
-        scratch.chmod(0o755)
-        _sync(scratch)
-        _swap(scratch, output)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    def write(self, name: str, rows: pa.Table) -> None:
+        """Append `rows` to the table `name`; a table of no rows is one as well."""
+        if name not in self._open:
+            file = DurableFile(self._folder / f"{name}.parquet")
+            self._open[name] = pq.ParquetWriter(file, rows.schema), file
+        if rows.num_rows:
+            self._open[name][0].write_table(rows)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for writer, file in self._open.values():
+            with file:
+                writer.close()
 
 
-def _swap(scratch: Path, output: Path) -> None:
-    """Put `scratch` in the place of `output`; where that fails, `output` is as it was."""
-    if not output.exists():
-        scratch.rename(output)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{output.name}.old.", dir=output.parent)) / output.name
-    output.rename(aside)
-    try:
-        scratch.rename(output)
-    except OSError:
-        aside.rename(output)
-        raise
-    finally:
-        shutil.rmtree(aside.parent, ignore_errors=True)
+def published_by(job_id: str, output: Path) -> dict[str, Any] | None:
+    """Return the manifest of the night in `output`, if that job published it."""
+    manifest = _manifest(output / MANIFEST)
+    return manifest if manifest and manifest.get("job") == job_id else None
 
 
 def check(output: Path) -> None:
@@ -76,42 +70,45 @@ def check(output: Path) -> None:
     if not output.is_dir():
         return
     names = {path.name for path in output.iterdir()}
-    if names and not _is_night(output / MANIFEST):
+    if names and _manifest(output / MANIFEST) is None:
         raise OutputError(f"--output {output} holds other files and no {MANIFEST} of a night; give a folder of its own")
     if names - FILES:
         strange = min(names - FILES)
         raise OutputError(f"--output {output} holds {strange!r}, no file of a night; move it or give another folder")
 
 
-def _is_night(manifest: Path) -> bool:
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """Return the manifest of a night; None where there is no such file, or it is something else's."""
     try:
-        contents = json.loads(manifest.read_text(encoding="utf-8"))
+        contents = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(contents, dict) and {"totals", "model_version", "escalations"} <= contents.keys()
+        return None
+    known = isinstance(contents, dict) and {"totals", "model_version", "escalations"} <= contents.keys()
+    return contents if known else None
 
 
-def _sync(folder: Path) -> None:
-    for path in [*folder.iterdir(), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def write_all(folder: Path, escalations: pa.Table, manifest: Mapping[str, Any], last: Mapping[str, Any] | None) -> None:
+    """Write the list, for programs and for people, the manifest, and the summary, which looks back at `last` night."""
+    with Parts(folder) as parts:
+        parts.write("escalations", escalations)
+    for name, text in {
+        "escalations.csv": as_csv(escalations),
+        "escalations.html": as_html(escalations, manifest),
+        SUMMARY: as_summary(manifest, last),
+        MANIFEST: json.dumps(manifest, indent=2, ensure_ascii=False) + "\n",
+    }.items():
+        with DurableFile(folder / name) as file:
+            file.write(text.encode("utf-8"))
 
 
-def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Write `manifest` as readable JSON."""
-    path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def write_csv(path: Path, escalations: pa.Table) -> None:
-    """Write the list as CSV for spreadsheets; a cell that a spreadsheet would run is made a text by an apostrophe."""
+def as_csv(escalations: pa.Table) -> str:
+    """Return the list as CSV for spreadsheets; a cell that a spreadsheet would run is made a text by an apostrophe."""
     names = [name for name in escalations.column_names if name != "texts"]
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(names)
-        writer.writerows([[cell(row[name]) for name in names] for row in escalations.to_pylist()])
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream)
+    writer.writerow(names)
+    writer.writerows([[cell(row[name]) for name in names] for row in escalations.to_pylist()])
+    return stream.getvalue()
 
 
 def cell(value: object) -> str:
@@ -130,9 +127,20 @@ def _reason(item: Mapping[str, Any]) -> str:
     return f"{item['factor']} {item['contribution']:.1f}{words}"
 
 
-def write_html(path: Path, escalations: pa.Table, manifest: Mapping[str, Any]) -> None:
-    """Write the list as one page that needs nothing else and prints well; every text is escaped."""
+def as_html(escalations: pa.Table, manifest: Mapping[str, Any]) -> str:
+    """Return the list as one page that needs nothing else and prints well; every text is escaped."""
     heads = [name for name in escalations.column_names if f"{name}_confidence" in escalations.column_names]
     template = Path(__file__).with_name("escalations.html.j2")
-    page = render(template, cases=escalations.to_pylist(), heads=heads, manifest=manifest)
-    path.write_text(page, encoding="utf-8")
+    return render(template, cases=escalations.to_pylist(), heads=heads, manifest=manifest)
+
+
+def as_summary(manifest: Mapping[str, Any], last: Mapping[str, Any] | None) -> str:
+    """Return what a person wants to know of the night in the morning, as Markdown."""
+    mix = []
+    for head, counts in manifest["labels"].items():
+        sums = [max(night["totals"]["rows_scored"], 1) for night in (manifest, last or manifest)]
+        before = (last or {"labels": {}})["labels"].get(head)
+        for label, rows in counts.items():
+            was = None if before is None else before.get(label, 0) / sums[1]
+            mix.append((head, label, rows, rows / sums[0], was))
+    return render(Path(__file__).with_name("summary.md.j2"), manifest=manifest, last=last, mix=mix)

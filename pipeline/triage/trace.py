@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
-import numpy as np
 import pyarrow as pa
 
 from models.features import token_strings, tokenise
 from models.ranking import Ranking
-from models.scoring import RECORD, facts, given_labels, table
+from models.scoring import RECORD, Context, facts, given_labels, table
 from models.text import prepare_all
 from models.triage import TriageModel
 from pipeline.config import Config
@@ -18,10 +17,12 @@ from pipeline.feedback.reading import read_feedback
 from pipeline.feedback.record import InputError
 from pipeline.feedback.sources import SourceFile
 
-from .context import DumpContext
+from .context import DumpContext, coded
 
 
-def trace(wanted: str, files: Sequence[SourceFile], model: TriageModel, config: Config, now: datetime) -> Iterator[str]:
+def trace(
+    wanted: str, files: Sequence[SourceFile], model: TriageModel, config: Config, now: datetime | None = None
+) -> Iterator[str]:
     """Yield, line by line, what happened to the row whose id is `wanted`, or that stands at ``FILE:RECORD``.
 
     Raises
@@ -42,15 +43,17 @@ def trace(wanted: str, files: Sequence[SourceFile], model: TriageModel, config: 
             if found is None and place is not None:
                 found = start + place, batch.rows.slice(place, 1)
             if batch.rows.num_rows:
-                context.add(batch.rows)
+                context.add(coded(batch.rows))
             start += batch.rows.num_rows
     if found is None:
         raise InputError(
             f"no accepted row has the id {wanted!r}; a rejected row is traced by its place, "
             "as rejected.parquet names it, such as data/sample/survey.csv:26"
         )
-    context.close()
-    yield from _stations(*found, model, config, context, now)
+    earlier, places = context.close()
+    number, row = found
+    here = places.of(row, earlier[[number]], (now or datetime.now(UTC)).timestamp())
+    yield from _stations(number, row, model, config, here)
 
 
 def _rejected(wanted: str, reason: str) -> Iterator[str]:
@@ -66,9 +69,7 @@ def _place(rows: pa.RecordBatch, wanted: str) -> int | None:
     return None
 
 
-def _stations(
-    number: int, row: pa.RecordBatch, model: TriageModel, config: Config, context: DumpContext, now: datetime
-) -> Iterator[str]:
+def _stations(number: int, row: pa.RecordBatch, model: TriageModel, config: Config, here: Context) -> Iterator[str]:
     values = row.to_pylist()[0]
     yield f"read       {values['source']}, record {values['record']}, row {number + 1} of the dump's accepted rows"
     given = {
@@ -81,7 +82,7 @@ def _stations(
     tokens = token_strings(tokenise(prepared))
     yield f"tokens     {len(tokens)}: {' | '.join(tokens[:40])}{' ...' if len(tokens) > 40 else ''}"
     yield from _predicted(row, model)
-    yield from _ranked(number, row, model, config, context, now)
+    yield from _ranked(row, model, config, here)
 
 
 def _predicted(row: pa.RecordBatch, model: TriageModel) -> Iterator[str]:
@@ -100,12 +101,9 @@ def _predicted(row: pa.RecordBatch, model: TriageModel) -> Iterator[str]:
         yield f"  {head.name:<20} {given}" + "  ".join(f"{name} {value:.3f}" for name, value in order[:5])
 
 
-def _ranked(
-    number: int, row: pa.RecordBatch, model: TriageModel, config: Config, context: DumpContext, now: datetime
-) -> Iterator[str]:
+def _ranked(row: pa.RecordBatch, model: TriageModel, config: Config, here: Context) -> Iterator[str]:
     ranking = Ranking.from_settings(config.rank.model_dump() | {"explain_from": 0})
     records = {name: row.column(name).to_pylist() for name in RECORD}
-    here = context.of(row, np.array([number]), now.timestamp())
     predictions = model.predict(records["text"])
     known = facts(records, ranking, here)
     yield (

@@ -61,7 +61,7 @@ def test_ids_are_remembered_across_calls(calls: list[list[str]]) -> None:
         for identifier in ids:
             expected.append(identifier in reference)
             reference.add(identifier)
-        assert seen.add(ids) == expected
+        assert seen.add(ids).tolist() == expected
 
 
 def test_many_ids_take_16_bytes_each() -> None:

@@ -43,7 +43,8 @@ class Night:
 def night(folder: Path, model: TriageModel, inputs: list[Any], *overrides: str, config: Config | None = None) -> Night:
     """Run a night over `inputs` into `folder`."""
     config = config or load(overrides=overrides)
-    manifest = run(discover([str(item) for item in inputs]), folder, model, config, NOW)
+    config = config.model_copy(update={"nights": str(folder.parent.parent / "nights.jsonl")})
+    manifest = run(discover([str(item) for item in inputs]), folder, model, config, NOW).manifest
     assert json.loads((folder / "manifest.json").read_text(encoding="utf-8")) == manifest
     return Night(folder, manifest)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from models.instants import all_seconds
 from models.scoring import earlier_texts, percentiles
 from pipeline.feedback.record import CANONICAL
-from pipeline.triage.context import DumpContext
+from pipeline.triage.context import DumpContext, coded
 
 
 def batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:
@@ -25,9 +25,9 @@ def contexts(rows: list[dict[str, Any]], window_days: float, size: int) -> tuple
     dump = DumpContext(window_days)
     batches = [batch(rows[start : start + size]) for start in range(0, len(rows), size)]
     for part in batches:
-        dump.add(part)
-    dump.close()
-    found = [dump.of(part, np.arange(part.num_rows) + place * size, 5.0) for place, part in enumerate(batches)]
+        dump.add(coded(part))
+    earlier, places = dump.close()
+    found = [places.of(part, earlier[place * size :][: part.num_rows], 5.0) for place, part in enumerate(batches)]
     assert all(context.now == 5.0 for context in found)
     return np.concatenate([c.value_percentile for c in found]), np.concatenate([c.earlier for c in found])
 
@@ -110,8 +110,8 @@ def test_percentiles_of_few_different_values_are_exact(values: list[float | None
 def test_any_rows_may_be_asked_for() -> None:
     rows = [{"customer_id": "a", "created_at": f"2026-11-{day:02}", "customer_value": day} for day in range(1, 11)]
     dump = DumpContext(30)
-    dump.add(batch(rows))
-    dump.close()
-    some = dump.of(batch([rows[7], rows[2]]), np.array([7, 2]), 0.0)
+    dump.add(coded(batch(rows)))
+    earlier, places = dump.close()
+    some = places.of(batch([rows[7], rows[2]]), earlier[[7, 2]], 0.0)
     assert some.earlier.tolist() == [7, 2]
     np.testing.assert_allclose(some.value_percentile, [0.75, 0.25])

@@ -38,6 +38,7 @@ NAMES = [
     "rejected.parquet",
     "review.parquet",
     "scored.parquet",
+    "summary.md",
 ]
 BROKEN = {
     ("survey.csv", 26): "bad_value",
@@ -428,12 +429,26 @@ def test_a_file_that_breaks_midway_leaves_the_last_night_as_it_was(
     truncated = tmp_path / "zzz.jsonl.gz"
     truncated.write_bytes(gzip.compress((sample / "tickets.jsonl").read_bytes())[:-500])
     with pytest.raises(FileRefused, match=r"zzz.jsonl.gz: truncated_container: "):
-        run_night(sample / "survey.csv", truncated, into=output)
+        run_night(truncated, into=output)
     assert snapshot(tmp_path / "out") == before
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["night"]
     with pytest.raises(FileRefused, match="truncated_container"):
         run_night(truncated, into=tmp_path / "fresh" / "night")
     assert not any((tmp_path / "fresh").iterdir())
+
+
+def test_a_file_that_breaks_midway_is_left_out_whole(
+    sample: Path, tmp_path: Path, run_night: Callable[..., Any]
+) -> None:
+    truncated = tmp_path / "aaa.jsonl.gz"
+    truncated.write_bytes(gzip.compress((sample / "tickets.jsonl").read_bytes())[:-500])
+    found = run_night(truncated, sample / "survey.csv", overrides=["ingest.batch_rows=20"])
+    alone = run_night(sample / "survey.csv", overrides=["ingest.batch_rows=20"])
+    assert found.table("scored").equals(alone.table("scored"))
+    assert found.manifest["totals"] == alone.manifest["totals"]
+    (failed,) = found.manifest["failed"]
+    assert (failed["path"], failed["reason"]) == (str(truncated), "truncated_container")
+    assert "stream; copy or export it again" in failed["sentence"]
 
 
 def test_a_later_night_replaces_an_earlier_one(sample: Path, tmp_path: Path, run_night: Callable[..., Any]) -> None:

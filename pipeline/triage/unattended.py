@@ -1,0 +1,94 @@
+"""A night by the command line, with nobody there to ask: workers, signals, and what it may end of."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from models.triage import TriageModel
+from pipeline.artefact import open_artefact
+from pipeline.config import Config
+from pipeline.feedback.sources import Discovery
+from pipeline.registry import located
+
+from . import report
+from .history import note
+from .journal import Busy, Changed
+from .listing import Mismatch
+from .nightly import Outcome, Stopped, run
+from .publish import check
+from .workers import Processes, WorkerDied, cores
+
+WORTH_A_PROCESS = 2**20  # bytes of input: below, starting one takes longer than what it spares
+CODES = {
+    Busy: report.BUSY, Changed: report.OTHER_PLAN, Mismatch: report.MISMATCH, Stopped: report.TOLD_TO_END,
+    WorkerDied: report.STOPPED_BY_SYSTEM,
+}  # fmt: skip
+
+
+class Ended(RuntimeError):  # noqa: N818
+    """A night that was not published: the exit code, and one sentence."""
+
+    def __init__(self, code: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def night(
+    found: Discovery, config: Config, options: argparse.Namespace, now: datetime | None, since: datetime | None
+) -> Outcome:
+    """Return the night that `options` of score.py ask for, published and noted.
+
+    Raises
+    ------
+    Ended
+        It was not published, for a reason that has an exit code of its own.
+    """
+    check(options.output)
+    try:
+        outcome = _night(found, config, options, now, since)
+        note(config, outcome.manifest, options.output)
+    except tuple(CODES) as error:
+        raise Ended(CODES[type(error)], str(error)) from error
+    except OSError as error:
+        if error.errno is None or isinstance(error, FileNotFoundError):
+            raise
+        said = f"{error.strerror} ({error.filename or options.output})"
+        sentence = f"the disk failed: {said}; mend it, and the same command goes on where it stopped"
+        raise Ended(report.STOPPED_BY_SYSTEM, sentence) from error
+    return outcome
+
+
+def model(options: argparse.Namespace, config: Config) -> TriageModel:
+    """Return the model that `options` name."""
+    return open_artefact(located(options.model, config))
+
+
+def _night(
+    found: Discovery, config: Config, options: argparse.Namespace, now: datetime | None, since: datetime | None
+) -> Outcome:
+    artefact = located(options.model, config)
+    loaded = open_artefact(artefact)
+    size = sum(file.path.stat().st_size for file in found.files)
+    wanted = options.workers or min(cores(), 1 + size // WORTH_A_PROCESS)
+    with _told_to_end() as stopping, report.progress(size) as show:
+        asked = {"since": since, "restart": options.restart, "stopping": lambda: bool(stopping)}
+        if wanted == 1:
+            return run(found, options.output, loaded, config, now, show, **asked)
+        with Processes(artefact, config, wanted) as workers:
+            return run(found, options.output, loaded, config, now, show, workers=workers, **asked)
+
+
+@contextmanager
+def _told_to_end() -> Iterator[list[int]]:
+    """Give a list that is empty until somebody tells this process to end; the chunk at work is finished first."""
+    told: list[int] = []
+    before = {one: signal.signal(one, lambda number, _: told.append(number)) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield told
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
