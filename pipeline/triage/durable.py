@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+BLOCK = 2**20
 _AT_FDCWD, _EXCHANGE = -100, 2
 
 
@@ -22,23 +23,28 @@ class DurableFile:
 
     def __init__(self, path: Path) -> None:
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        self._held = bytearray()
         self._size = 0
         self.closed = False
 
     def write(self, data: bytes | memoryview) -> int:
-        """Write all of `data`; a write that the system cuts short is gone on with."""
-        rest = memoryview(data).cast("B")
-        while rest:
-            rest = rest[os.write(self._handle, rest) :]
-        self._size += len(memoryview(data).cast("B"))
-        return len(memoryview(data).cast("B"))
+        """Take all of `data`; it goes to the system in blocks of `BLOCK` bytes."""
+        whole = memoryview(data).cast("B")
+        self._held += whole
+        self._size += len(whole)
+        if len(self._held) >= BLOCK:
+            self.flush()
+        return len(whole)
 
     def tell(self) -> int:
         """Return the number of bytes written."""
         return self._size
 
     def flush(self) -> None:
-        """Do nothing: nothing is held back."""
+        """Hand what is held to the system; a write that it cuts short is gone on with."""
+        held, self._held = memoryview(bytes(self._held)), bytearray()
+        while held:
+            held = held[os.write(self._handle, held) :]
 
     def readable(self) -> bool:
         """Return whether it can be read: no."""
@@ -57,6 +63,7 @@ class DurableFile:
         if not self.closed:
             self.closed = True
             try:
+                self.flush()
                 os.fsync(self._handle)
             finally:
                 os.close(self._handle)
