@@ -13,6 +13,8 @@ python train.py --rollback                                 let the version serve
 python train.py --compare 11 12                            two versions (or runs) side by side, in text and as a page
 python train.py --history                                  which version served when, why, and who decided
 python train.py --lineage linear-192ff425c852              what made the model that a prediction names
+
+Exit codes: 0 done; 2 bad input or settings; 4 the audit found what is bad; 5 the gate refused the new version.
 """
 
 from __future__ import annotations

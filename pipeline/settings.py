@@ -116,6 +116,7 @@ class Evaluation(Section):
     """How the test split is reported."""
 
     bootstrap: Annotated[int, Field(ge=50)] = 500
+    slices: list[str] = ["lang", "channel", "industry", "source", "length", "customer_value"]
     behaviour: str = "tests/behaviour/*.yaml"
 
 

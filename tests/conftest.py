@@ -177,7 +177,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Re
             "store": {"url": f"sqlite:///{folder}/amends.db"},
         }
     )
-    first, _ = run(config)
+    first, _ = run(config, wish="always")  # whatever is changed in the checkout
     (folder / "reports").mkdir()
     second = log(config, model_folder, folder / "reports")
     return Registry(config, folder, data, [first, second])

@@ -34,10 +34,11 @@ class Layout:
         columns: Mapping[str, str],
         schema: Schema | None = None,
         split_column: str | None = None,
+        others: Sequence[str] = (),
     ) -> Layout:
-        """Return the layout for the canonical columns, the heads of `schema` and the split; `columns` renames."""
+        """Return the layout for the canonical columns, heads of `schema`, split and `others`; `columns` renames."""
         heads = schema.names if schema else []
-        foreign = {name: trim(columns.get(name, name)) for name in (*INPUTS, *heads)}
+        foreign = {name: trim(columns.get(name, name)) for name in (*INPUTS, *heads, *others)}
         if split_column:
             foreign[SPLIT] = trim(split_column)
         return cls(source, foreign)

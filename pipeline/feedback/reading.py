@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from models.schema import Schema
 from pipeline.settings import Ingest
 
-from .layout import Layout
+from .layout import SPLIT, Layout
 from .readers import READERS
 from .record import Batch, Chunk
 from .sources import SourceFile
@@ -22,6 +22,7 @@ def read_feedback(
     labels: Mapping[str, Mapping[str, str]] | None = None,
     schema: Schema | None = None,
     split_column: str | None = None,
+    others: Sequence[str] = (),
 ) -> Iterator[Batch]:
     """Yield the records of a file in batches of at most ``ingest.batch_rows``, and of about 8 MiB of text.
 
@@ -43,6 +44,8 @@ def read_feedback(
         The heads whose labels are read, each as a column of lists.
     split_column
         The column that says train, calibration or test; it comes out as ``split``.
+    others
+        More columns that come out as texts.
 
     Raises
     ------
@@ -51,15 +54,16 @@ def read_feedback(
     InputError
         It is not there or may not be opened.
     """
-    validate = Validator(file.name, ingest, labels=labels, schema=schema, split=split_column is not None)
-    for chunk in read_chunks(file, ingest, columns, schema, split_column):
+    extra = [*([SPLIT] if split_column else []), *others]
+    validate = Validator(file.name, ingest, labels=labels, schema=schema, others=extra)
+    for chunk in read_chunks(file, ingest, columns, schema, split_column, others):
         yield validate(chunk)
 
 
 def read_chunks(
     file: SourceFile, ingest: Ingest, columns: Mapping[str, str] | None = None, schema: Schema | None = None,
-    split_column: str | None = None,
+    split_column: str | None = None, others: Sequence[str] = (),
 ) -> Iterator[Chunk]:  # fmt: skip
     """Yield the records of a file before they are judged; parameters and errors are those of `read_feedback`."""
-    layout = Layout.of(file.name, ingest.columns if columns is None else columns, schema, split_column)
+    layout = Layout.of(file.name, ingest.columns if columns is None else columns, schema, split_column, others)
     yield from READERS[file.format](file, layout, ingest)

@@ -16,7 +16,7 @@ from pipeline.settings import Ingest
 
 from .cells import CellError, identifier, moment, name, number, trim
 from .labels import label_column
-from .layout import INPUTS, SPLIT, Layout
+from .layout import INPUTS, Layout
 from .record import CANONICAL, MAX_TEXT, Batch, Chunk, Reject
 from .seen import SeenIds
 from .strings import fault_of
@@ -40,14 +40,14 @@ class Validator:
         *,
         labels: Mapping[str, Mapping[str, str]] | None = None,
         schema: Schema | None = None,
-        split: bool = False,
+        others: Sequence[str] = (),
         unique: bool = True,
     ) -> None:
         self._source = source
         self._ingest = ingest
         self._labels = labels or {}
         self._heads = list(schema) if schema else []
-        self._split = split
+        self._others = others
         self._seen = SeenIds() if unique else None
 
     def __call__(self, chunk: Chunk) -> Batch:
@@ -66,7 +66,7 @@ class Validator:
         ]
         for column in ("customer_value", "reach"):
             columns[column] = rows.read(column, "bad_value", _between(0, math.inf))
-        for column in (*_FREE, *([SPLIT] if self._split else [])):
+        for column in (*_FREE, *self._others):
             columns[column] = rows.read(column, "", name)  # never a reason to reject
         if "id" in chunk.columns and self._seen is not None:
             self._reject_duplicates(rows, columns["id"], self._seen)
@@ -125,8 +125,7 @@ class Validator:
         columns["record"] = [rows.chunk.numbers[index] for index in kept]
         columns["text"] = mask_all(columns["text"])
         fields = [*CANONICAL, *(pa.field(head.name, pa.list_(pa.string())) for head in self._heads)]
-        if self._split:
-            fields.append(pa.field(SPLIT, pa.string()))
+        fields += [pa.field(column, pa.string()) for column in self._others]
         values = columns | labels
         return pa.RecordBatch.from_arrays(
             [pa.array(values[field.name], field.type) for field in fields], schema=pa.schema(fields)

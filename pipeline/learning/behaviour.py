@@ -13,6 +13,7 @@ model that fails it never takes over from a champion; without, one that loses a 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,12 +25,17 @@ import numpy as np
 import yaml
 
 from models.ranking import Ranking
+from models.schema import Schema
 from models.scoring import score
 from models.triage import TriageModel
 from pipeline.config import Config, ConfigError, resolve
 
 Rows = list[dict[str, Any]]
 _BOUND = re.compile(r"(<=|>=|<|>)\s*(-?\d+(?:\.\d+)?)$")
+_KEYS = frozenset(
+    {"name", "kind", "texts", "at_least", "must", "why", "expect", "change", "keep", "add", "raises", "lowers",
+     "tolerance"}
+)  # fmt: skip
 _NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -64,19 +70,34 @@ def behave(model: TriageModel, config: Config) -> list[Outcome]:
         rows: Rows = score(model, {"text": list(texts)}, ranking, _NOON).to_pylist()
         return rows
 
-    return [_run(test, scored) for test in load_tests(config) if _asked(test) <= _told(model)]
+    told = _told(model.schema)
+    tests = [_kept(test, told) for test in load_tests(config)]
+    return [_run(test, scored) for test in tests if _asked(test) and _asked(test) <= told]
+
+
+def _kept(test: Mapping[str, Any], told: set[str]) -> Mapping[str, Any]:
+    """Return the test of what must stay as it was, for the columns that the model has."""
+    if test["kind"] != "invariance":
+        return test
+    return {**test, "keep": [name for name in test["keep"] if name in told]}
 
 
 def load_tests(config: Config) -> list[dict[str, Any]]:
     """Return the tests of every file that the settings name, each with the file it is from."""
     pattern = resolve(config.evaluation.behaviour)
-    found = []
+    found: list[dict[str, Any]] = []
+    # A test may be of a head that another schema of ours has; of none at all, it is a slip of the pen.
+    known = _told(config.schema_()) | _told(Config().schema_())
     for path in sorted(pattern.parent.glob(pattern.name)):
-        tests = yaml.safe_load(path.read_text(encoding="utf-8"))
+        try:
+            tests = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
         if not isinstance(tests, list):
             raise ConfigError(f"{path} must hold a list of behaviour tests; got {type(tests).__name__}")
         for test in tests:
             _check(test, path)
+            _check_values(test, f"{path}: test {test['name']}", known)
         found += tests
     if not found:
         raise ConfigError(f"evaluation.behaviour: no test is in {pattern}; give files such as tests/behaviour/*.yaml")
@@ -98,15 +119,31 @@ def _check(test: Any, path: Path) -> None:
         raise ConfigError(f"{path}: test {name}: change {min(unknown)!r} is none of {', '.join(CHANGES)}")
 
 
+def _check_values(test: Mapping[str, Any], name: str, known: set[str]) -> None:
+    texts, least = test["texts"], test.get("at_least", 1)
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f"{name}: texts must be a list of texts, at least one; got {str(texts)[:40]!r}")
+    if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
+        raise ConfigError(f"{name}: at_least must be a share from 0 to 1; got {least!r}")
+    if strange := test.keys() - _KEYS:
+        raise ConfigError(f"{name}: {min(strange)!r} is no part of a test; {', '.join(sorted(_KEYS))} are")
+    if unknown := _asked(test) - known:
+        close = difflib.get_close_matches(min(unknown), known, 1)
+        raise ConfigError(f"{name}: {min(unknown)!r} is no column of a prediction{f'; {close[0]!r}?' if close else ''}")
+    for column, wanted in test.get("expect", {}).items():
+        if column.startswith(("p_", "priority")) and not _BOUND.match(str(wanted)):
+            raise ConfigError(f"{name}: {column} wants a bound such as '>= 0.5'; got {wanted!r}")
+
+
 def _asked(test: Mapping[str, Any]) -> set[str]:
     """Return the columns that a test looks at."""
     moved = [test[name] for name in ("raises", "lowers") if name in test]
     return {*test.get("expect", {}), *test.get("keep", ()), *moved}
 
 
-def _told(model: TriageModel) -> set[str]:
-    columns = {name for head in model.schema for name in head.columns}
-    return {"priority", *columns, *(head.name for head in model.schema if head.kind != "binary")}
+def _told(schema: Schema) -> set[str]:
+    columns = {name for head in schema for name in head.columns}
+    return {"priority", *columns, *(head.name for head in schema if head.kind != "binary")}
 
 
 def _run(test: Mapping[str, Any], scored: Callable[[Sequence[str]], Rows]) -> Outcome:

@@ -17,11 +17,12 @@ from models.schema import Schema
 from models.targets import Target, encode_all
 from pipeline.config import Config, ConfigError, resolve
 from pipeline.feedback.hub import fetched
+from pipeline.feedback.layout import INPUTS, SPLIT
 from pipeline.feedback.reading import read_feedback
 from pipeline.feedback.sources import SourceFile, discover
 from pipeline.settings import Source
 
-KEPT = ("source", "id", "text", "created_at", "customer_id", "channel", "lang", "industry", "nps")
+KEPT = ("source", "id", "text", "created_at", "customer_id", "customer_value", "channel", "lang", "industry", "nps")
 
 
 @dataclass
@@ -69,7 +70,7 @@ def load_dataset(config: Config) -> Dataset:
         A file that cannot be read at all.
     """
     schema = config.schema_()
-    columns: dict[str, list[str | None]] = {name: [] for name in (*KEPT, "split")}
+    columns: dict[str, list[str | None]] = {name: [] for name in (*KEPT, *_others(config), "split")}
     cells: dict[str, list[list[str] | None]] = {head.name: [] for head in schema}
     data = Dataset(schema, columns, {}, {})
     weights: list[float] = []
@@ -113,10 +114,11 @@ def _read(
         labels=source.labels,
         schema=data.schema,
         split_column=source.split_column,
+        others=_others(config),
     )
     for batch in batches:
         table = batch.rows.to_pydict()
-        for name in KEPT:
+        for name in (*KEPT, *_others(config)):
             data.columns[name] += table[name]
         data.columns["split"] += table.get("split") or [None] * batch.rows.num_rows
         for head, lists in cells.items():
@@ -124,6 +126,12 @@ def _read(
         data.rejected.update(reject.reason for reject in batch.rejects)
         for head, unknown in batch.rejected_labels.items():
             data.rejected_labels.setdefault(head, Counter()).update(unknown)
+
+
+def _others(config: Config) -> list[str]:
+    """Return the columns that figures are told apart by and that mean nothing else to us."""
+    known = {*KEPT, *INPUTS, SPLIT, "length", *config.schema_().names}
+    return [name for name in config.evaluation.slices if name not in known]
 
 
 def _name(path: Path) -> str:

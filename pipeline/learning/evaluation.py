@@ -80,7 +80,8 @@ def evaluate(
             truth = targets[head.name].truth[rows].astype(np.float64)
             said = labels[head.name][rows] if labels and head.exclusive else None
             drawn = measure(head, likely, truth, weights, capacity, said)
-            reports[head.name] = HeadReport(len(rows), {name: figure_of(values) for name, values in drawn.items()})
+            figures = {name: (error_of if name == "ece" else figure_of)(values) for name, values in drawn.items()}
+            reports[head.name] = HeadReport(len(rows), figures)
     return reports
 
 
@@ -265,3 +266,14 @@ def figure_of(values: Doubles) -> Figure:
     resampled = values[1:] if len(values) > 1 else values
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Figure(float(values[0]), float(low), float(high))
+
+
+def error_of(values: Doubles) -> Figure:
+    """Return the figure of a calibration error, which every resample makes larger than it is.
+
+    Its interval is the basic one (Efron and Tibshirani 1993, 13.4), which takes that off; it is approximate, and
+    widened to hold the value.
+    """
+    plain = figure_of(values)
+    low, high = 2 * plain.value - plain.high, 2 * plain.value - plain.low
+    return Figure(plain.value, min(max(low, 0.0), plain.value), max(high, plain.value))

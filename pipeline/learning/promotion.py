@@ -6,7 +6,7 @@ from typing import Literal
 
 from models.triage import TriageModel
 from pipeline.config import Config
-from pipeline.registry import champion, fetch, history, promote, size_and_signature
+from pipeline.registry import champion, fetch, history, promote, refuse, size_and_signature
 
 from .comparison import Said
 from .dataset import Dataset
@@ -28,6 +28,8 @@ def settle(
     decision = _decided(config, data, splits, trained, version, before)
     if decision.promote and champion(config) != before:
         decision = Decision({"champion": "another version began to serve while this one was trained; train again"})
+    if decision.refused:
+        refuse(config, version, [*decision.refused])
     if wish == "never" or (wish == "gate" and not decision.promote):
         return decision, False
     insisted = f"insisted on, against {', '.join(decision.refused)}" if decision.refused else decision.why

@@ -72,7 +72,7 @@ def run(config: Config, *, wish: Wish = "gate", trials: int = 0) -> tuple[Regist
         evaluated = report_of(data, splits, config, trained, audited)
         decision, serves = settle(config, data, splits, trained, registered.version, wish)
         evaluated.write(page, plots, decision, serves=serves)
-    add_page(registered.run_id, page)
+    add_page(registered.run_id, page, {f"behaviour.{one.name}": one.passed for one in evaluated.behaviours})
     write_mistakes(page.with_name("mistakes.csv"), data, splits, trained)
     _say_decision(console, decision, serves)
     console.print(f"all of it on one page: {page}", markup=False, highlight=False, soft_wrap=True)
@@ -85,6 +85,7 @@ def audit_alone(config: Config) -> Audit:
     The page is in MLflow as well; the suspects, which hold masked texts, are not.
     """
     console = Console(stderr=True)
+    _check_settings(config)
     data = load_dataset(config)
     splits = split(data, config.data.split)
     connect(config)
@@ -251,17 +252,21 @@ def _table(trained: Trained) -> Table:
     return table
 
 
+CODE = ("models", "pipeline", ":(glob)*.py", "requirements.lock")  # what a model cannot be had again without
+
+
 def commit() -> str | None:
     """Return the git commit of the checkout, ``-dirty`` where its code differs from it; None outside a checkout.
 
-    A file of code that git does not know is a difference too; one of settings is not: they are kept with the run.
+    A file of code that git does not know is a difference too; settings and tests are none: those are kept with the run.
     """
     try:
-        described = _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-        unknown = _git("ls-files", "--others", "--exclude-standard", "--", "models", "pipeline", "*.py")
+        head = _git("rev-parse", "HEAD")
+        changed = _git("diff", "--name-only", "HEAD", "--", *CODE)
+        unknown = _git("ls-files", "--others", "--exclude-standard", "--", *CODE)
     except (OSError, subprocess.SubprocessError):
         return None
-    return f"{described}-dirty" if unknown and not described.endswith("-dirty") else described
+    return f"{head}-dirty" if changed or unknown else head
 
 
 def _git(*arguments: str) -> str:

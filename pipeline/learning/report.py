@@ -22,7 +22,7 @@ from .comparison import HEADLINE, Said
 from .curves import Curve, ageing_curve, learning_curve
 from .dataset import Dataset
 from .evaluation import Figure
-from .gate import CHECKS, Decision
+from .gate import CHECKS, COMPARING, Decision
 from .slices import SliceFigure, slice_figures
 from .splits import Splits
 from .training import Trained
@@ -60,7 +60,10 @@ class Report:
         }.items():
             pictures |= {name: png_of(_drawn(curve, scale, across))} if any(curve.values()) else {}
         shown = {"report": self, "headline": HEADLINE, "pictures": pictures, "decision": decision, "serves": serves}
-        page = render(Path(__file__).with_name("report.html.j2"), **shown, checks=CHECKS)
+        alone = not decision.gains and not decision.refused.keys() & COMPARING
+        page = render(
+            Path(__file__).with_name("report.html.j2"), **shown, checks=CHECKS, uncompared=COMPARING if alone else ()
+        )
         path.write_text(page, encoding="utf-8")
 
 
@@ -79,7 +82,7 @@ def report_of(data: Dataset, splits: Splits, config: Config, trained: Trained, a
         curve=learning_curve(data, splits, config),
         ageing=ageing_curve(data, splits, config),
         slices=slice_figures(
-            data, splits.test, said, targets, splits.group[splits.test],
+            data, splits.test, said, targets, splits.group[splits.test], config.evaluation.slices,
             resamples=config.evaluation.bootstrap, seed=config.seed,
         ),
         confusions=_confusions(data, splits, trained),

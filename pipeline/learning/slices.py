@@ -17,11 +17,11 @@ from models.targets import Target
 
 from .comparison import HEADLINE, Said
 from .dataset import Dataset
-from .evaluation import MIN_ROWS, Figure, bootstrap_weights, figure_of, measure
+from .evaluation import MIN_ROWS, Figure, bootstrap_weights, error_of, figure_of, measure
 from .presentable import presentable
 
 Rows = NDArray[np.int64]
-COLUMNS = ("lang", "channel", "industry", "source", "length")
+Doubles = NDArray[np.float64]
 FEWER = 100
 MOST = 20  # values of a column that are looked at, the most frequent first
 LENGTHS = ((0, "under 60 characters"), (60, "60 to 300 characters"), (300, "over 300 characters"))
@@ -36,7 +36,9 @@ class SliceFigure:
     ece
         The expected calibration error on the slice.
     p
-        How likely a gap as wide is by chance, corrected over all slices and heads by Holm (1979).
+        How likely a gap as wide is by chance, corrected over all slices and heads by Holm (1979). The gap is that in
+        the mean error of a row (a wrong label, or the squared error of yes and no), which unlike macro-F1 does not
+        depend on how many rows a slice has.
     """
 
     column: str
@@ -47,30 +49,32 @@ class SliceFigure:
     rest: Figure
     ece: Figure
     p: float
+    gap: float
 
     @property
     def worse(self) -> bool:
-        """Whether the head surely is worse here than elsewhere."""
-        return self.p < 0.05 and self.here.value < self.rest.value
+        """Whether the head surely errs more here than elsewhere."""
+        return self.p < 0.05 and self.gap > 0
 
 
 def slice_figures(
-    data: Dataset, test: Rows, said: Said, targets: Mapping[str, Target], groups: Rows, *, resamples: int, seed: int
-) -> list[SliceFigure]:
-    """Return the figures of every value of `COLUMNS` that `MIN_ROWS` rows of the test side have, the worst first."""
+    data: Dataset, test: Rows, said: Said, targets: Mapping[str, Target], groups: Rows, columns: Sequence[str],
+    *, resamples: int, seed: int,
+) -> list[SliceFigure]:  # fmt: skip
+    """Return the figures of every value of `columns` that `MIN_ROWS` rows of the test side have, the worst first."""
     weights = bootstrap_weights(groups, resamples, seed)
     found = [
-        (column, value, head, rows, here, rest, error)
-        for column, values in _columns(data, test).items()
+        (column, value, head, rows, here, rest, error, gap)
+        for column, values in _columns(data, test, columns).items()
         for value, rows in _of_value(values)
-        for head, here, rest, error in _pairs(data.schema, rows, said, targets, weights)
+        for head, here, rest, error, gap in _pairs(data.schema, rows, said, targets, weights)
     ]
-    adjusted = holm([_by_chance(here - rest) for *_, here, rest, _ in found])
+    adjusted = holm([_by_chance(gap) for *_, gap in found])
     figures = [
-        SliceFigure(column, value, head, len(rows), figure_of(here), figure_of(rest), figure_of(error), p)
-        for (column, value, head, rows, here, rest, error), p in zip(found, adjusted, strict=True)
+        SliceFigure(column, value, head, len(rows), figure_of(here), figure_of(rest), error_of(error), p, float(gap[0]))
+        for (column, value, head, rows, here, rest, error, gap), p in zip(found, adjusted, strict=True)
     ]
-    return sorted(figures, key=lambda one: (one.p, one.here.value - one.rest.value))
+    return sorted(figures, key=lambda one: (one.p, -one.gap))
 
 
 def holm(chances: Sequence[float]) -> list[float]:
@@ -83,16 +87,32 @@ def holm(chances: Sequence[float]) -> list[float]:
     return out
 
 
-def _columns(data: Dataset, test: Rows) -> dict[str, list[str | None]]:
-    texts = data.texts
-    lengths: list[str | None] = [
-        next(name for least, name in reversed(LENGTHS) if len(texts[row]) >= least) for row in test.tolist()
+def _columns(data: Dataset, test: Rows, columns: Sequence[str]) -> dict[str, list[str | None]]:
+    texts = [data.texts[row] for row in test.tolist()]
+    out: dict[str, list[str | None]] = {}
+    for name in columns:
+        values = [data.columns[name][row] for row in test.tolist()] if name in data.columns else [None] * len(test)
+        if name == "length":
+            out[name] = [next(said for least, said in reversed(LENGTHS) if len(text) >= least) for text in texts]
+        elif name == "customer_value":
+            out[name] = _fifths(values)
+        elif name == "lang":
+            out[name] = detect(texts, presentable(values))
+        else:
+            out[name] = presentable([PurePath(value).name if value and name == "source" else value for value in values])
+    return out
+
+
+def _fifths(values: Sequence[str | None]) -> list[str | None]:
+    """Return in which fifth of the known values each lies."""
+    numbers = np.array([np.nan if value is None else float(value) for value in values])
+    known = ~np.isnan(numbers)
+    edges = np.quantile(numbers[known], [0.2, 0.4, 0.6, 0.8]) if known.any() else np.zeros(4)
+    names = ("lowest fifth", "second fifth", "middle fifth", "fourth fifth", "highest fifth")
+    return [
+        names[int(np.searchsorted(edges, value, "right"))] if there else None
+        for value, there in zip(numbers, known, strict=True)
     ]
-    out = {name: [data.columns[name][row] for row in test.tolist()] for name in COLUMNS if name in data.columns}
-    out["source"] = [PurePath(value).name if value else None for value in out["source"]]
-    out = {name: presentable(values) for name, values in out.items()}
-    out["lang"] = detect([texts[row] for row in test.tolist()], out["lang"])
-    return out | {"length": lengths}
 
 
 def _of_value(values: Sequence[str | None]) -> Iterator[tuple[str, Rows]]:
@@ -103,9 +123,9 @@ def _of_value(values: Sequence[str | None]) -> Iterator[tuple[str, Rows]]:
 
 
 def _pairs(
-    schema: Schema, rows: Rows, said: Said, targets: Mapping[str, Target], weights: NDArray[np.float64]
-) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]:
-    """Yield by head its headline figure on the rows and on the others, and its calibration error on the rows.
+    schema: Schema, rows: Rows, said: Said, targets: Mapping[str, Target], weights: Doubles
+) -> Iterator[tuple[str, Doubles, Doubles, Doubles, Doubles]]:
+    """Yield by head its headline figure on the rows and on the others, its calibration error, and the gap in errors.
 
     Each in `FEWER` resamples: many slices are looked at.
     """
@@ -116,17 +136,20 @@ def _pairs(
         sides = [np.flatnonzero(known & where) for where in (inside, ~inside)]
         if min(map(len, sides)) < MIN_ROWS:
             continue
-        both = []
+        both, errors = [], []
         for side in sides:
             labels = said.labels[head.name][side] if head.exclusive else None
             likely = said.probabilities[head.name][side].astype(np.float64)
             truth = targets[head.name].truth[side].astype(np.float64)
             both.append(measure(head, likely, truth, weights[: 1 + FEWER, side], 1, labels))
+            wrong = ((likely - truth) ** 2).mean(1) if labels is None else (labels != truth.argmax(1)).astype(float)
+            drawn = weights[: 1 + FEWER, side]
+            errors.append(drawn @ wrong / np.maximum(drawn.sum(1), 1))
         here, rest = (found[HEADLINE[head.kind]] for found in both)
-        yield head.name, here, rest, both[0]["ece"]
+        yield head.name, here, rest, both[0]["ece"], errors[0] - errors[1]
 
 
-def _by_chance(gaps: NDArray[np.float64]) -> float:
+def _by_chance(gaps: Doubles) -> float:
     """Return how likely a gap as wide is by chance: two-sided, as many standard errors of the bootstrap as it has."""
     error = float(gaps[1:].std())
     return 1.0 if error == 0 else erfc(abs(float(gaps[0])) / error / sqrt(2))

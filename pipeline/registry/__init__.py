@@ -10,6 +10,7 @@ from .versions import (
     lineage,
     located,
     promote,
+    refuse,
     rollback,
     settings_of,
     size_and_signature,
@@ -18,5 +19,5 @@ from .versions import (
 
 __all__ = [
     "Promotion", "Registered", "SearchRun", "add_page", "champion", "connect", "fetch", "history", "lineage", "located",
-    "log_audit", "log_training", "promote", "rollback", "settings_of", "size_and_signature", "version_of",
+    "log_audit", "log_training", "promote", "refuse", "rollback", "settings_of", "size_and_signature", "version_of",
 ]  # fmt: skip

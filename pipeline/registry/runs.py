@@ -83,11 +83,14 @@ def log_audit(config: Config, page: Path, dataset: Mapping[str, Any]) -> str:
     return str(run.info.run_id)
 
 
-def add_page(run_id: str, page: Path) -> None:
-    """Add a page without a text of a customer to a run that has ended."""
+def add_page(run_id: str, page: Path, metrics: Mapping[str, float]) -> None:
+    """Add a page without a text of a customer, and `metrics`, to a run that has ended."""
     from mlflow import MlflowClient
 
-    MlflowClient().log_artifact(run_id, str(page))
+    client = MlflowClient()
+    client.log_artifact(run_id, str(page))
+    for name, value in metrics.items():
+        client.log_metric(run_id, name_of(name), value)
 
 
 def _log_report(report: Mapping[str, Any]) -> None:

@@ -24,14 +24,13 @@ def connect(config: Config) -> None:
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     _quieten()
     mlflow.set_tracking_uri(_tracking_uri(config))
     mlflow.set_registry_uri(_tracking_uri(config))
     try:
         mlflow.get_experiment_by_name(config.tracking.experiment)
-    except (MlflowException, OSError) as error:
+    except Exception as error:  # a file that is no database raises whatever its driver does
         where, why = config.public()["tracking"]["uri"], " ".join(str(error).split())[:300]
         raise ConfigError(f"the tracking store {where} does not answer ({why}); see tracking.uri") from error
 
@@ -41,6 +40,9 @@ def experiment(config: Config, suffix: str = "") -> str:
     import mlflow
 
     found = mlflow.get_experiment_by_name(config.tracking.experiment + suffix)
+    if found is not None and found.lifecycle_stage != "active":
+        restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
+        raise ConfigError(f"the experiment {found.name} was deleted in MLflow; bring it back with: {restore}")
     if found is not None:
         return str(found.experiment_id)
     uri = _tracking_uri(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from pipeline.config import Config, ConfigError
 from .tracking import connect, experiment
 
 _HISTORY = "-history"  # behind the name of the experiment, the one that holds who served when
+_REFUSED = "refused_by_the_gate"
+_DESCRIBED = 4_000  # characters of a card that servers keep beside a version; the whole card lies with the run
 _PROMOTIONS = "## Promotions"
 _ROLLED_BACK = "rolled back from version"
 _SHAPES = {"run_id": r"[0-9a-f]{32}", "tags.model_version": r"[a-z]+-[0-9a-f]{12}"}
@@ -105,26 +107,46 @@ def promote(config: Config, version: str, why: str) -> Promotion:
     """
     import mlflow
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
     previous, client, name = champion(config), MlflowClient(), config.tracking.model_name
     if previous == version:
         raise ConfigError(f"{name} version {version} serves already")
-    try:
-        card = client.get_model_version(name, version).description or ""
-    except MlflowException as error:
-        if error.error_code not in _NO_CHAMPION:
-            raise
-        raise ConfigError(f"{name} has no version {version!r}; python train.py --history lists them") from error
+    found = _known_version(version, config)
+    fetch(version, config)  # what does not load cannot serve
+    card, refused = found.description or "", found.tags.get(_REFUSED)
+    why = f"{why}, against {refused}" if refused and refused not in why else why
     change = Promotion(version, previous, datetime.now(UTC).isoformat(timespec="seconds"), why, _whoever())
     tags = {key: str(value) for key, value in asdict(change).items() if value is not None}
-    client.set_registered_model_alias(name, "champion", version)
+    # Noted first: a note too many is seen by `history`, a change that nobody noted cannot be gone back from.
     with mlflow.start_run(experiment_id=experiment(config, _HISTORY), run_name=f"{name} {version}"):
         mlflow.set_tags({**tags, "model": name})
+    client.set_registered_model_alias(name, "champion", version)
     said = f"- {change.when}, by {change.by}: {why}"
     title = "" if _PROMOTIONS in card else f"\n{_PROMOTIONS}\n"
     client.update_model_version(name, version, description=f"{card.rstrip()}\n{title}{said}\n")
     return change
+
+
+def refuse(config: Config, version: str, checks: Sequence[str]) -> None:
+    """Mark a version with the checks of the gate that it does not hold."""
+    from mlflow import MlflowClient
+
+    MlflowClient().set_model_version_tag(config.tracking.model_name, version, _REFUSED, ", ".join(checks))
+
+
+def _known_version(version: str, config: Config) -> Any:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client, name = MlflowClient(), config.tracking.model_name
+    try:
+        return client.get_model_version(name, version)
+    except MlflowException as error:
+        if error.error_code not in _NO_CHAMPION:
+            raise
+        known = sorted((str(one.version) for one in client.search_model_versions(f"name = '{name}'")), key=int)
+        listed = f"there are {', '.join(known[-12:])}" if known else "there is none yet"
+        raise ConfigError(f"{name} has no version {version!r}; {listed}") from error
 
 
 def rollback(config: Config) -> Promotion:
@@ -140,13 +162,16 @@ def rollback(config: Config) -> Promotion:
     served: list[str] = []
     for change in reversed(history(config)):
         if change.why.startswith(_ROLLED_BACK) and change.version in served:
-            del served[served.index(change.version) + 1 :]
+            del served[len(served) - served[::-1].index(change.version) :]
         else:
             served.append(change.version)
     now = champion(config)
     before = [version for version in served if version != now]
-    if not before or now not in served:
-        raise ConfigError("no version served before the one that serves now; python train.py --history lists them all")
+    if not before:
+        raise ConfigError(
+            "no version served before the one that serves now, those apart that were rolled back from; "
+            "python train.py --history lists them all, --promote VERSION lets any serve"
+        )
     return promote(config, before[-1], f"{_ROLLED_BACK} {now}")
 
 
@@ -206,9 +231,13 @@ def settings_of(version: str, config: Config) -> dict[str, Any]:
     """Return the settings that a version was trained by, secrets left out."""
     import mlflow
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
     run_id = MlflowClient().get_model_version(config.tracking.model_name, version).run_id
-    found: dict[str, Any] = yaml.safe_load(mlflow.artifacts.load_text(f"runs:/{run_id}/config.yaml"))
+    try:
+        found: dict[str, Any] = yaml.safe_load(mlflow.artifacts.load_text(f"runs:/{run_id}/config.yaml"))
+    except (MlflowException, OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"the settings of version {version} are gone from its run {run_id}: {error}") from error
     return found
 
 
@@ -233,6 +262,8 @@ def describe(config: Config, version: str, tags: Mapping[str, str], folder: Path
     from mlflow import MlflowClient
 
     client, name = MlflowClient(), config.tracking.model_name
-    client.update_model_version(name, version, description=(folder / "card.md").read_text(encoding="utf-8"))
+    card = (folder / "card.md").read_text(encoding="utf-8")
+    shown = card if len(card) <= _DESCRIBED else f"{card[:_DESCRIBED]}\n\n(the whole card: card.md of the run)\n"
+    client.update_model_version(name, version, description=shown)
     for key, value in tags.items():
         client.set_model_version_tag(name, version, key, value)

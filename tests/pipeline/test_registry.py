@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,10 @@ import pytest
 import yaml
 
 from models.triage import ArtefactError, TriageModel
-from pipeline import registry as ours
 from pipeline.artefact import PREFIX, source_hash
 from pipeline.config import ROOT, Config, ConfigError
 from pipeline.learning.recipe import EXAMPLE
-from pipeline.registry import fetch, history, lineage, promote, rollback
+from pipeline.registry import connect, fetch, lineage
 
 TEXTS = [
     "third time I ask, cancelling tonight",
@@ -41,7 +39,7 @@ def artefact(registry: Any, version: str) -> Path:
     """Return the folder that holds a version's artefact."""
     import mlflow
 
-    mlflow.set_tracking_uri(registry.config.tracking.uri)
+    connect(registry.config)
     found = mlflow.MlflowClient().get_model_version(registry.config.tracking.model_name, version)
     return Path(mlflow.artifacts.download_artifacts(artifact_uri=found.source))
 
@@ -57,54 +55,6 @@ def said(model: TriageModel) -> dict[str, Any]:
     for head in model.schema:
         columns |= dict(zip(head.columns, predictions.probabilities[head.name].T, strict=True))
     return columns
-
-
-# ---- versions and aliases --------------------------------------------------------------------------------------------
-
-
-def test_the_first_version_is_champion_and_the_next_a_challenger(registry: Any) -> None:
-    first, second = registry.versions
-    assert (first.version, first.alias) == ("1", "champion")
-    assert (second.version, second.alias) == ("2", "challenger")
-    assert first.name == second.name == "amends-triage"
-    assert fetch("champion", registry.config).version != fetch("challenger", registry.config).version
-
-
-def test_who_served_when_is_kept_and_can_be_gone_back_to(registry: Any, log_version: Callable[..., Any]) -> None:
-    import mlflow
-
-    tracking = registry.config.tracking.model_copy(update={"model_name": "amends-other"})
-    config = registry.config.model_copy(update={"tracking": tracking})
-    assert ours.champion(config) is None
-    assert history(config) == []
-    versions = [log_version(config).version for _ in range(3)]
-    assert versions == ["1", "2", "3"]
-    promote(config, "1", "the first version")
-    promote(config, "3", "better")
-    assert ours.champion(config) == "3"
-    assert rollback(config).version == ours.champion(config) == "1"
-    told = [(one.version, one.previous, one.why) for one in history(config)]
-    assert told == [("1", "3", "rolled back from version 3"), ("3", "1", "better"), ("1", None, "the first version")]
-    assert all(one.by and one.when.startswith("20") for one in history(config))
-    client = mlflow.MlflowClient()
-    card = client.get_model_version("amends-other", "1").description
-    assert card.count("## Promotions") == 1
-    assert card.rstrip().splitlines()[-2].endswith(": the first version")
-    assert card.rstrip().splitlines()[-1].endswith(": rolled back from version 3")
-    assert str(client.get_model_version_by_alias("amends-triage", "champion").version) == "1"  # nobody else's
-
-
-def test_a_version_that_is_not_there_cannot_serve(registry: Any, log_version: Callable[..., Any]) -> None:
-    tracking = registry.config.tracking.model_copy(update={"model_name": "amends-third"})
-    config = registry.config.model_copy(update={"tracking": tracking})
-    with pytest.raises(
-        ConfigError, match=r"^no version served before the one that serves now; python train.py --history"
-    ):
-        rollback(config)
-    log_version(config)
-    with pytest.raises(ConfigError, match=r"^amends-third has no version '9'; python train.py --history lists"):
-        promote(config, "9", "a slip")
-    assert ours.champion(config) is None
 
 
 # ---- fetching --------------------------------------------------------------------------------------------------------
@@ -295,7 +245,7 @@ def test_it_is_served_through_mlflow_with_a_signature(registry: Any) -> None:
     """Only the text is required; columns that a model does not know are not its business."""
     import mlflow
 
-    mlflow.set_tracking_uri(registry.config.tracking.uri)
+    connect(registry.config)
     loaded = mlflow.pyfunc.load_model("models:/amends-triage@champion")
     inputs = {column.name: column.required for column in loaded.metadata.get_input_schema()}
     assert inputs == {name: name == "text" for name in EXAMPLE}
@@ -314,7 +264,7 @@ def test_a_run_records_what_made_the_model(registry: Any) -> None:
     import mlflow
 
     config, first = registry.config, registry.versions[0]
-    mlflow.set_tracking_uri(config.tracking.uri)
+    connect(config)
     client = mlflow.MlflowClient()
     found = client.get_run(first.run_id)
     assert found.data.params["model.linear.epochs"] == "4"
@@ -362,7 +312,7 @@ def test_a_prediction_leads_to_the_run_the_data_the_settings_and_the_commit(regi
 def test_the_page_of_a_training_names_the_model_and_lies_with_the_run(registry: Any) -> None:
     import mlflow
 
-    mlflow.set_tracking_uri(registry.config.tracking.uri)
+    connect(registry.config)
     run_id = registry.versions[0].run_id
     page = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="evaluation.html"))
     text = page.read_text(encoding="utf-8")

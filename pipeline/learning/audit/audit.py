@@ -71,8 +71,12 @@ def audit(data: Dataset, splits: Splits, config: Config, progress: Callable[[flo
 
 
 def sure(wrong: list[Suspect], name: str) -> list[Suspect]:
-    """Return the labels of a head that are surely wrong: the other rows all but rule them out."""
-    return [one for one in wrong if one.head == name and one.confidence > 0.9 and one.quality < 0.05]
+    """Return the labels of a head that are surely wrong: the other rows all but rule them out.
+
+    A label of which most rows go unrecognised is never surely wrong: a model that misses it proves nothing.
+    """
+    return [one for one in wrong if one.head == name and one.confidence > 0.9 and one.quality < 0.05
+            and one.recognised >= 0.5]  # fmt: skip
 
 
 def _wrong_labels(data: Dataset, wrong: list[Suspect], name: str) -> Finding:
@@ -83,6 +87,7 @@ def _wrong_labels(data: Dataset, wrong: list[Suspect], name: str) -> Finding:
         pairs[one.given, one.likely] = pairs.get((one.given, one.likely), 0) + 1
     most = sorted(pairs.items(), key=lambda pair: -pair[1])[:20]
     table = [{"given": given, "likely": likely, "rows": rows} for (given, likely), rows in most]
-    known = int(data.targets[name].known.sum())
+    head = data.schema[name]
+    known = int(data.targets[name].known.sum()) * (head.width if head.kind == "multilabel" else 1)
     said = f"Of {known:,} labels of {name}, {len(certain):,} surely are wrong by what others teach ({SUSPECTS})."
     return Finding(f"wrong labels of {name}", "look" if len(certain) > 0.005 * known else "good", said, table)

@@ -60,7 +60,13 @@ def _labels(data: Dataset, splits: Splits, name: str) -> Finding:
     table = [{"label": label, **{side: counts[side][place] for side in sides}} for place, label in enumerate(names)]
     few = [label for label, count in zip(names, counts["train"], strict=True) if count < FEW]
     unmeasured = [label for label, count in zip(names, counts["test"], strict=True) if count < MEASURED]
+    none = [label for label, count in zip(names, counts["train"], strict=True) if count < 2]
     known = f"{target.known.mean():.0%} of the rows carry {name}"
+    if none and head.kind != "multilabel":
+        said = (
+            f"{known}; under 2 training rows have {', '.join(none)}, and nothing can be learnt: label more, or merge."
+        )
+        return Finding(f"labels of {name}", "bad", said, table)
     if few:
         said = f"{known}; fewer than {FEW} training rows have {', '.join(few)}: label more of them or merge."
         return Finding(f"labels of {name}", "look", said, table)

@@ -36,6 +36,7 @@ class Suspect:
     likely: str
     confidence: float  # of the likely label
     quality: float  # probability of the given label, 0..1: the list is in its order
+    recognised: float  # mean probability of that label over the rows that carry it: where it is low, doubt says little
 
 
 def suspects(
@@ -95,7 +96,10 @@ def _ranked(
     stated /= stated.sum(1, keepdims=True)
     quality = get_label_quality_scores(given, stated, method="self_confidence", adjust_pred_probs=False)
     best = stated.argmax(1)
+    recognised = [float(stated[given == place, place].mean()) if (given == place).any() else 0.0
+                  for place in range(len(names))]  # fmt: skip
     for place in np.flatnonzero(best != given).tolist():
         confidence = float(stated[place, best[place]])
         named = names[given[place]], names[best[place]]
-        yield Suspect(head.name, int(rows[place]), *named, confidence, float(quality[place]))
+        sure = confidence, float(quality[place]), recognised[given[place]]
+        yield Suspect(head.name, int(rows[place]), *named, *sure)

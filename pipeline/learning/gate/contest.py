@@ -19,6 +19,7 @@ from ..behaviour import Outcome, behave
 from ..comparison import Said, compare
 from ..dataset import Dataset
 from ..evaluation import Figure
+from ..presentable import presentable
 from ..splits import Splits, fingerprints
 
 Rows = NDArray[np.int64]
@@ -101,10 +102,10 @@ class Contest:
         """How much higher every figure of the candidate is, by head and metric."""
         return self.gains_on(np.arange(len(self.texts)))
 
-    def gains_on(self, rows: Rows) -> dict[str, dict[str, Figure]]:
-        """Return the same on some rows of the test side, of the heads that `LEAST` of them carry."""
+    def gains_on(self, rows: Rows, least: int = LEAST) -> dict[str, dict[str, Figure]]:
+        """Return the same on some rows of the test side, of the heads that so many of them carry."""
         targets = {name: target.take(rows) for name, target in self.targets.items()}
-        told = Schema(tuple(head for head in self.shared if targets[head.name].known.sum() >= LEAST))
+        told = Schema(tuple(head for head in self.shared if targets[head.name].known.sum() >= least))
         return compare(
             told, targets,
             self.splits.group[self.rows][rows], self.old.take(rows), self.new.take(rows),
@@ -122,9 +123,10 @@ class Contest:
         out = {}
         for column in self.config.gate.protected:
             values = [self.data.columns[column][row] for row in self.rows]
-            values = detect(self.texts, values) if column == "lang" else values
+            values = presentable(detect(self.texts, values) if column == "lang" else values)
+            shown = np.array(values, object)
             for value in sorted({value for value in values if value is not None}):
-                rows = np.flatnonzero(np.array(values, object) == value)
+                rows = np.flatnonzero(shown == value)
                 if len(rows) >= SLICE_ROWS:
                     out[f"{column} {value}"] = rows
         return out

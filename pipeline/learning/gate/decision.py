@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipeline.config import ConfigError
+
 from ..comparison import HEADLINE
 from ..evaluation import Figure
 from .checks import CHECKS
@@ -33,8 +35,10 @@ def decide(contest: Contest) -> Decision:
     for name, check in CHECKS.items():
         try:
             reason = check(contest)
+        except ConfigError as error:
+            reason = str(error)
         except Exception as error:  # whatever a broken candidate does, it is not promoted for it
-            reason = f"could not be checked: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            reason = f"could not be checked: {type(error).__name__}"  # its message may hold what a customer wrote
         if reason:
             refused[name] = reason
     gains = _gains(contest)

@@ -81,7 +81,7 @@ def test_the_file_is_inert_and_the_page_escaped(corpus: Dataset, tmp_path: Path)
     evil = {**corpus.columns, "text": ["=cmd()", *corpus.columns["text"][1:]]}
     table = [{"a": "<i>", "b": 1}, {"a": "x", "b": 2}]
     finding = Finding("mix of <b>", "look", "<script>alert(1)</script>", table)
-    found = Audit([finding], [Suspect("urgency", 0, "low", "high", 0.9, 0.1)])
+    found = Audit([finding], [Suspect("urgency", 0, "low", "high", 0.9, 0.1, 0.8)])
     found.write_suspects(tmp_path / "suspects.csv", replace(corpus, columns=evil))
     assert "'=cmd()" in (tmp_path / "suspects.csv").read_text(encoding="utf-8")
     shown = page(found.findings)

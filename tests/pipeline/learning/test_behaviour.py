@@ -46,7 +46,7 @@ def test_tests_of_heads_that_a_model_lacks_are_left_out(model: TriageModel) -> N
 
     from pipeline.learning.behaviour import _asked, _told
 
-    kept = [test["name"] for test in load_tests(Config()) if _asked(test) <= _told(OneHead())]  # type: ignore[arg-type]
+    kept = [test["name"] for test in load_tests(Config()) if _asked(test) <= _told(OneHead().schema)]
     assert "sarcasm is no praise" in kept
     assert "a threat to leave is heard" not in kept
 
@@ -83,6 +83,12 @@ def test_a_share_of_the_texts_may_be_enough(model: TriageModel, written: Any) ->
     [
         ({**TEST, "kind": "magic"}, "test t: kind must be one of minimum, invariance, direction"),
         ({"name": "t", "kind": "minimum", "texts": []}, "test t lacks expect"),
+        ({**TEST, "texts": []}, "test t: texts must be a list of texts, at least one; got"),
+        ({**TEST, "texts": "this is awful"}, "texts must be a list of texts, at least one; got 'this is awful'"),
+        ({**TEST, "at_least": "many"}, "at_least must be a share from 0 to 1; got 'many'"),
+        ({**TEST, "atleast": 0.5}, "'atleast' is no part of a test"),
+        ({**TEST, "expect": {"sentimnt": "negative"}}, "'sentimnt' is no column of a prediction; 'sentiment'"),
+        ({**TEST, "expect": {"priority": "=> 1"}}, "priority wants a bound such as '>= 0.5'; got '=> 1'"),
         ({"name": "t", "kind": "direction", "texts": [], "add": "x"}, "test t lacks raises or lowers"),
         (
             {"name": "t", "kind": "invariance", "texts": [], "keep": [], "change": ["rot13"]},

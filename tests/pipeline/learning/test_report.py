@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from pipeline.config import Config
 from pipeline.learning.audit import Audit, audit
 from pipeline.learning.comparison import Said
 from pipeline.learning.curves import ageing_curve, learning_curve
-from pipeline.learning.dataset import Dataset
+from pipeline.learning.dataset import Dataset, load_dataset
 from pipeline.learning.evaluation import Figure
 from pipeline.learning.gate import Decision
 from pipeline.learning.report import Report, report_of, write_mistakes
@@ -106,7 +107,14 @@ def test_a_slice_that_is_spoilt_is_found(corpus: Dataset, splits: Splits, traine
     labels["sentiment"][here] = (labels["sentiment"][here] + 1) % 3
     _, targets = corpus.take(splits.test)
     figures = slice_figures(
-        corpus, splits.test, Said(likely, labels), targets, splits.group[splits.test], resamples=100, seed=1
+        corpus,
+        splits.test,
+        Said(likely, labels),
+        targets,
+        splits.group[splits.test],
+        CONFIG.evaluation.slices,
+        resamples=100,
+        seed=1,
     )
     (found,) = [one for one in figures if (one.column, one.value, one.head) == ("channel", "email", "sentiment")]
     assert found.worse
@@ -160,3 +168,48 @@ def test_old_rows_are_shown_to_cost_what_they_cost(corpus: Dataset, splits: Spli
     assert days[-1] - days[0] > 200
     assert figures[0] > figures[-1] + 0.1
     assert ageing_curve(corpus, splits, CONFIG) == {head.name: [] for head in corpus.schema}
+
+
+def test_slices_by_value_and_by_a_column_of_ones_own(write_lines: Callable[..., Path]) -> None:
+    random = np.random.default_rng(2)
+    labels = ("negative", "positive")
+    rows: list[dict[str, object]] = [
+        {"text": f"text {n}", "sentiment": labels[n % 2], "customer_value": n, "branch": ("north", "south")[n % 3 == 0]}
+        for n in range(400)
+    ]
+    path = write_lines("mine.jsonl", rows)
+    config = Config.model_validate(
+        {"data": {"sources": [{"path": str(path)}]}, "evaluation": {"slices": ["branch", "customer_value"]}}
+    )
+    data = load_dataset(config)
+    truth = data.targets["sentiment"].truth.argmax(1)
+    north = np.array(data.columns["branch"]) == "north"
+    given = np.where(north & (random.random(400) < 0.4), 2 - truth, truth)
+    said = Said({head.name: np.zeros((400, head.width), np.float32) for head in data.schema}, {
+        head.name: given if head.name == "sentiment" else np.zeros(400, np.int64) for head in data.schema
+        if head.exclusive
+    })  # fmt: skip
+    figures = slice_figures(
+        data, np.arange(400), said, data.targets, np.arange(400), config.evaluation.slices, resamples=100, seed=1
+    )
+    assert {(one.column, one.value) for one in figures} == {
+        ("branch", "north"), ("branch", "south"), *(("customer_value", f"{which} fifth") for which in
+        ("lowest", "second", "middle", "fourth", "highest"))}  # fmt: skip
+    assert [(one.column, one.value) for one in figures if one.worse] == [("branch", "north")]
+
+
+def test_a_small_slice_is_not_worse_for_being_small(corpus: Dataset, splits: Splits, trained: Trained) -> None:
+    """Macro-F1 over 14 labels falls with the rows; the error of a row does not."""
+    _, targets = corpus.take(splits.test)
+    said, worse = Said(trained.predictions.probabilities, trained.labels), 0
+    for seed in range(20):
+        chosen = np.random.default_rng(seed).permutation(len(splits.test))[:40]
+        drawn: list[str | None] = ["rest"] * len(corpus)
+        for row in splits.test[chosen].tolist():
+            drawn[row] = "few"
+        marked = replace(corpus, columns={**corpus.columns, "drawn": drawn})
+        found = slice_figures(
+            marked, splits.test, said, targets, splits.group[splits.test], ["drawn"], resamples=100, seed=1
+        )
+        worse += any(one.worse and one.value == "few" for one in found)
+    assert worse <= 3

@@ -115,8 +115,8 @@ def test_an_unknown_column_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         split(dataset(["a", "b"]), Split(by="client"))
     assert str(caught.value) == (
-        "data.split.by must be one of source, id, text, created_at, customer_id, channel, lang, industry, nps, split; "
-        "got 'client'"
+        "data.split.by must be one of source, id, text, created_at, customer_id, customer_value, channel, lang, "
+        "industry, nps, split; got 'client'"
     )
 
 
