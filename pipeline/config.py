@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,6 +20,7 @@ from pipeline.settings import Data, Evaluation, Gate, Ingest, Model, Rank, Secti
 ROOT = Path(__file__).resolve().parent.parent
 _PASSWORD = re.compile(r"(://[^/@:]*:)[^@/]*@")
 DEFAULT = ROOT / "configs" / "default.yaml"
+PRESETS = ROOT / "configs" / "presets"
 
 
 class ConfigError(ValueError):
@@ -72,8 +73,9 @@ class Config(Section):
         return _validated(data)
 
     def digest(self) -> str:
-        """Return the SHA-256 of all settings but where runs and cases are kept, as 64 hexadecimal digits."""
-        settings = self.model_dump(exclude={"tracking", "store", "nights"})
+        """Return the SHA-256 of all settings but where things are kept, as 64 hexadecimal digits."""
+        elsewhere: dict[str, Any] = {"tracking": True, "store": True, "nights": True, "ingest": {"copies"}}
+        settings = self.model_dump(exclude=elsewhere)
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def public(self) -> dict[str, Any]:
@@ -119,10 +121,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def load(path: str | Path = DEFAULT, overrides: Iterable[str] = ()) -> Config:
+def load(path: str | Path = DEFAULT, overrides: Iterable[str] = (), preset: str | None = None) -> Config:
     """Return the configuration of the file at `path` with `overrides` such as ``"rank.agents=6"`` laid over it.
 
-    What the file leaves out keeps its default. ``MLFLOW_TRACKING_URI`` and ``AMENDS_STORE_URL`` win over both.
+    The settings of a `preset` (a file of ``configs/presets``, by its name) lie between the two. What the file leaves
+    out keeps its default. ``MLFLOW_TRACKING_URI`` and ``AMENDS_STORE_URL`` win over all.
 
     Raises
     ------
@@ -131,12 +134,27 @@ def load(path: str | Path = DEFAULT, overrides: Iterable[str] = ()) -> Config:
     """
     candidate = Path(path).expanduser()
     data = read_yaml(candidate if candidate.exists() else resolve(candidate))
+    for key, value in flat("", _preset(preset)).items() if preset else ():
+        _put(data, key.split("."), value)
     for override in overrides:
         _lay_over(data, override)
     for variable, section, key in (("MLFLOW_TRACKING_URI", "tracking", "uri"), ("AMENDS_STORE_URL", "store", "url")):
         if os.environ.get(variable) and isinstance(data.setdefault(section, {}), dict):
             data[section][key] = os.environ[variable]
     return _validated(data)
+
+
+def _preset(name: str) -> dict[str, Any]:
+    known = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    if name not in known:
+        raise ConfigError(f"there is no preset {name!r}; known are {', '.join(known)} (configs/presets)")
+    return read_yaml(PRESETS / f"{name}.yaml")
+
+
+def _put(data: dict[str, Any], sections: Sequence[str], value: Any) -> None:
+    for section in sections[:-1]:
+        data = data.setdefault(section, {})
+    data[sections[-1]] = value
 
 
 def _validated(data: dict[str, Any]) -> Config:

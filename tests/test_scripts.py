@@ -63,6 +63,7 @@ def run_score(
 def test_help_shows_examples_and_loads_nothing(name: str, tmp_path: Path) -> None:
     code = (
         "import runpy, sys\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
         f"sys.argv = ['{name}.py', '--help']\n"
         "try:\n"
         f"    runpy.run_path({str(ROOT / f'{name}.py')!r}, run_name='__main__')\n"

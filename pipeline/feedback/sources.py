@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .record import FileRefused, InputError
 
-__all__ = ["Discovery", "InputError", "SourceFile", "check_regular", "discover"]
+__all__ = ["Discovery", "InputError", "SourceFile", "check_regular", "discover", "formats_of"]
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".parquet": "parquet"}
 COMPRESSIONS = {".gz": "gz", ".zst": "zst"}
@@ -119,10 +119,10 @@ def _expanded(given: str, ignored: list[str], follow_links: bool) -> Iterator[st
     else:
         names = [given]
     for name in names:
-        if os.path.isdir(name) and _suffixes(name)[0] is None:
+        if os.path.isdir(name) and formats_of(name)[0] is None:
             _check_folder(Path(name), name, follow_links)
             yield from _inside(name, ignored)
-        elif _suffixes(name)[0] is None and name != given:
+        elif formats_of(name)[0] is None and name != given:
             ignored.append(name)
         else:
             yield name
@@ -149,14 +149,14 @@ def _inside(folder: str, ignored: list[str]) -> Iterator[str]:
         name = os.path.join(folder, entry)
         if entry.startswith((".", "_")):  # such as .DS_Store and _SUCCESS: marks that tools leave behind
             continue
-        if _suffixes(entry)[0] is not None:
+        if formats_of(entry)[0] is not None:
             yield name
         else:
             ignored.append(name + os.sep if os.path.isdir(name) else name)
 
 
 def _source_file(name: str) -> SourceFile:
-    format_, compression = _suffixes(name)
+    format_, compression = formats_of(name)
     if format_ is None:
         missing = "" if os.path.lexists(name) else "there is no such file, and "
         raise InputError(f"{name!r} cannot be read: {missing}its suffix is not known; give {_EXPECTED}")
@@ -165,7 +165,7 @@ def _source_file(name: str) -> SourceFile:
     return SourceFile(Path(name), shown, format_, compression)
 
 
-def _suffixes(name: str) -> tuple[str | None, str | None]:
+def formats_of(name: str) -> tuple[str | None, str | None]:
     """Return the format and the compression that a name ends in; None for each that it does not state."""
     stem, last = os.path.splitext(os.path.basename(name.rstrip(os.sep)).lower())
     compression = COMPRESSIONS.get(last)

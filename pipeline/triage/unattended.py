@@ -11,6 +11,7 @@ from datetime import datetime
 from models.triage import TriageModel
 from pipeline.artefact import open_artefact
 from pipeline.config import Config
+from pipeline.feedback.remote import forget
 from pipeline.feedback.sources import Discovery
 from pipeline.registry import located
 
@@ -51,6 +52,7 @@ def night(
     try:
         outcome = _night(found, config, options, now, since)
         note(config, outcome.manifest, options.output)
+        forget(found, config)
     except tuple(CODES) as error:
         raise Ended(CODES[type(error)], str(error)) from error
     except OSError as error:

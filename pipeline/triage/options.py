@@ -1,0 +1,29 @@
+"""The command line of score.py; imports nothing heavy, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def parser(description: str | None = None) -> argparse.ArgumentParser:
+    """Return the command line, with `description` above its options."""
+    raw = argparse.RawDescriptionHelpFormatter
+    out = argparse.ArgumentParser(prog="score.py", description=description, formatter_class=raw)
+    out.add_argument("inputs", nargs="*", metavar="INPUT", help="file, folder, glob, s3:// address, or database URL")
+    out.add_argument("--query", metavar="SQL", help="what to read from the database that INPUT is the URL of")
+    out.add_argument("--preset", metavar="NAME", help="columns of a known export: a file of configs/presets")
+    out.add_argument("--output", metavar="DIR", type=Path, help="folder to publish; an earlier night there is replaced")
+    out.add_argument("--model", default="champion", help="alias, models:/ URI or folder (default: %(default)s)")
+    out.add_argument("--config", default="configs/default.yaml", help="YAML file of settings (default: %(default)s)")
+    out.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="one setting")
+    out.add_argument("--as-of", metavar="TIME", help="ISO 8601 moment that waiting is counted from (default: now)")
+    out.add_argument("--since", metavar="TIME", help="reject rows of before, as before_since")
+    out.add_argument("--max-rejected", type=float, metavar="SHARE", help="in place of ingest.max_rejected")
+    out.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core, fewer for little)")
+    out.add_argument("--restart", action="store_true", help="throw an unfinished job away, do a published one again")
+    out.add_argument("--enqueue", action="store_true", help="put the list into the desk; the same dump twice is once")
+    out.add_argument("--dry-run", action="store_true", help="read, validate and count only")
+    out.add_argument("--trace", metavar="ID", help="show one row's way, by its id or as FILE:RECORD; publish nothing")
+    out.add_argument("--history", action="store_true", help="show the last nights")
+    return out
