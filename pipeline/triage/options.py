@@ -21,6 +21,8 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     out.add_argument("--since", metavar="TIME", help="reject rows of before, as before_since")
     out.add_argument("--max-rejected", type=float, metavar="SHARE", help="in place of ingest.max_rejected")
     out.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core, fewer for little)")
+    out.add_argument("--engine", choices=["local", "ray"], default="local", help="where chunks are worked on")
+    out.add_argument("--address", metavar="HOST:PORT", help="a running Ray cluster (default: one on this machine)")
     out.add_argument("--restart", action="store_true", help="throw an unfinished job away, do a published one again")
     out.add_argument("--enqueue", action="store_true", help="put the list into the desk; the same dump twice is once")
     out.add_argument("--dry-run", action="store_true", help="read, validate and count only")

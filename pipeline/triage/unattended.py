@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from models.triage import TriageModel
 from pipeline.artefact import open_artefact
@@ -21,7 +22,7 @@ from .journal import Busy, Changed
 from .listing import Mismatch
 from .nightly import Outcome, Stopped, run
 from .publish import check
-from .workers import Processes, WorkerDied, cores
+from .workers import Processes, WorkerDied, Workers, cores
 
 WORTH_A_PROCESS = 2**20  # bytes of input: below, starting one takes longer than what it spares
 CODES = {
@@ -75,13 +76,28 @@ def _night(
     artefact = located(options.model, config)
     loaded = open_artefact(artefact)
     size = sum(file.path.stat().st_size for file in found.files)
+    with _told_to_end() as stopping, report.progress(size) as show, _workers(artefact, config, options, size) as them:
+        return run(
+            found, options.output, loaded, config, now, show,
+            workers=them, since=since, restart=options.restart, stopping=lambda: bool(stopping),
+        )  # fmt: skip
+
+
+@contextmanager
+def _workers(artefact: Path, config: Config, options: argparse.Namespace, size: int) -> Iterator[Workers | None]:
+    """Give who works on the chunks; None where it is this process."""
+    if options.engine == "ray":
+        from .cluster import Cluster
+
+        with Cluster(artefact, config, options.workers or cores(), options.address) as cluster:
+            yield cluster
+        return
     wanted = options.workers or min(cores(), 1 + size // WORTH_A_PROCESS)
-    with _told_to_end() as stopping, report.progress(size) as show:
-        asked = {"since": since, "restart": options.restart, "stopping": lambda: bool(stopping)}
-        if wanted == 1:
-            return run(found, options.output, loaded, config, now, show, **asked)
-        with Processes(artefact, config, wanted) as workers:
-            return run(found, options.output, loaded, config, now, show, workers=workers, **asked)
+    if wanted == 1:
+        yield None
+        return
+    with Processes(artefact, config, wanted) as processes:
+        yield processes
 
 
 @contextmanager
