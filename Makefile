@@ -10,7 +10,7 @@ DEMO   := data/local/demo
 # A night's list speaks of one moment; the sample dump's is fixed, so that the demo always shows the same desk.
 NIGHT  := 2026-11-21T06:00:00Z
 
-.PHONY: help setup demo test test-all mltest lint bench bench-models clean
+.PHONY: help setup demo test test-all mltest lint bench bench-models bench-nightly clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,7 +39,7 @@ endif
 test: setup  ## the fast tests (what CI runs)
 	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2 -m "not slow" $(ARGS)
 
-test-all: setup  ## every test, the slow ones too
+test-all: setup $(VENV)/.scale  ## every test, the slow ones too (installs Ray and Spark)
 	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2 $(ARGS)
 
 mltest: setup  ## the ML Test Score: 28 items, what proves each, and the score
@@ -52,6 +52,13 @@ lint: setup  ## ruff and mypy --strict
 
 bench: setup  ## every published figure, each against its peer in the same run (results: benchmarks/RESULTS.md)
 	$(PY) -m benchmarks
+
+bench-nightly: setup  ## a night by stage, against the usual script and the last recorded result
+	$(PY) -m benchmarks.nightly $(ARGS)
+
+$(VENV)/.scale: $(STAMP) requirements-scale.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-scale.lock
+	@touch $@
 
 bench-models: $(PEERS)/.installed  ## we and our peers on the same splits: hours; goes on if cut short (ARGS="--sets airline")
 	HF_HUB_OFFLINE=1 $(PEERS)/bin/python -m benchmarks.models $(ARGS)

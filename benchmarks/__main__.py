@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("throughput", "quality", "encoder_speed", "masking", "startup", "memory", "honesty", "faithfulness", "sharing",
-         "few_labels")  # fmt: skip
+NAMES = ("throughput", "quality", "encoder_speed", "masking", "startup", "memory", "honesty", "nightly",
+         "faithfulness", "sharing", "few_labels")  # fmt: skip
 
 
 def main() -> int:

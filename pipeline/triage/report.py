@@ -100,7 +100,7 @@ class _Lines:
     """A line of JSON on standard error for each stage that has ended."""
 
     def __init__(self) -> None:
-        self._stage, self._rows, self._since = "", 0, time.monotonic()
+        self._stage, self._rows, self._since, self._worked = "", 0, time.monotonic(), time.process_time()
 
     def __enter__(self) -> Progress:
         return self._show
@@ -113,13 +113,14 @@ class _Lines:
             return
         if stage != self._stage:
             self._end()
-            self._stage, self._rows, self._since = stage, 0, time.monotonic()
+            self._stage, self._rows, self._since, self._worked = stage, 0, time.monotonic(), time.process_time()
         self._rows += amount
 
     def _end(self) -> None:
         if self._stage:
             unit = "bytes" if self._stage == HASHING else "rows"
             said = {"stage": self._stage, unit: self._rows, "seconds": round(time.monotonic() - self._since, 3),
+                    "cpu_seconds": round(time.process_time() - self._worked, 3),
                     "at": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
             sys.stderr.write(json.dumps(said) + "\n")
             sys.stderr.flush()
