@@ -181,6 +181,8 @@ def open_job(output: Path, *, restart: bool = False) -> Iterator[Journal]:
         try:
             yield journal
         finally:
+            if journal.plan is None:  # it ended before it began
+                journal.discard()
             journal.close()
     finally:
         os.close(lock)

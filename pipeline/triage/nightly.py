@@ -80,11 +80,11 @@ def run(
         As their names say; each has a sentence.
     """
     check(output)
-    plan = Plan.of(
-        found, model, config, now.isoformat() if now else None, since.isoformat() if since else None,
-        lambda size: progress(HASHING, size),
-    )  # fmt: skip
     with open_job(output, restart=restart) as journal:
+        plan = Plan.of(
+            found, model, config, now.isoformat() if now else None, since.isoformat() if since else None,
+            lambda size: progress(HASHING, size),
+        )  # fmt: skip
         if not restart and (manifest := published_by(plan.job_id, output)) is not None:
             if journal.plan in (None, plan):
                 journal.discard()

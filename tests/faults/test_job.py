@@ -130,6 +130,13 @@ def test_one_writer_at_a_time(job: Job, tmp_path: Path) -> None:
     assert job().again  # the lock died with its process
 
 
+def test_a_job_that_cannot_begin_leaves_nothing(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.feedback.sources.SourceFile.sha256", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        job()
+    assert left(tmp_path) == []
+
+
 def test_chunks_that_somebody_took_away_are_done_again(job: Job, tmp_path: Path) -> None:
     job()
     whole = snapshot(tmp_path / "out")
