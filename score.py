@@ -15,14 +15,17 @@ input or settings; 3 too many rejected; 10 a file failed, the others are scored;
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
 from pipeline.triage.options import parser
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from datetime import datetime
+
     from pipeline.config import Config
+    from pipeline.feedback.sources import Discovery
 
 # Heavy imports stand where they are used: --help answers at once.
 
@@ -43,18 +46,29 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def score(options: argparse.Namespace, config: Config) -> int:
-    """Show the last nights, or count, trace, or run one."""
+def score(options: Namespace, config: Config) -> int:
+    """Show the last nights, or find the files of one and work on them."""
+    from pipeline.config import ConfigError
     from pipeline.feedback.remote import gathered
-    from pipeline.triage import history, intake, report
+    from pipeline.triage import history, report
+    from pipeline.triage.options import copies
 
     if options.max_rejected is not None:
         config = config.overridden([f"ingest.max_rejected={options.max_rejected}"])
     if options.history:
         print("\n".join(history.table(config)))
         return 0
+    if options.address and options.engine != "ray":
+        raise ConfigError("--address is of a Ray cluster; add --engine ray")
     now, since = report.moment(options.as_of, "--as-of"), report.moment(options.since, "--since")
-    found = gathered(options.inputs, config, query=options.query)
+    with copies(options) as folder:
+        return worked(options, config, gathered(options.inputs, config, folder, query=options.query), now, since)
+
+
+def worked(options: Namespace, config: Config, found: Discovery, now: datetime | None, since: datetime | None) -> int:
+    """Count, trace, or run a night over the files in `found`."""
+    from pipeline.triage import intake, report
+
     if options.dry_run:
         counts = intake.count(found.files, config)
         print(report.summary(counts, found.ignored))

@@ -74,8 +74,7 @@ class Config(Section):
 
     def digest(self) -> str:
         """Return the SHA-256 of all settings but where things are kept, as 64 hexadecimal digits."""
-        elsewhere: dict[str, Any] = {"tracking": True, "store": True, "nights": True, "ingest": {"copies"}}
-        settings = self.model_dump(exclude=elsewhere)
+        settings = self.model_dump(exclude={"tracking", "store", "nights"})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def public(self) -> dict[str, Any]:

@@ -178,7 +178,6 @@ class Ingest(Section):
     max_decompressed_mib: Annotated[float, Field(gt=0)] = 256
     follow_links: bool = False
     batch_rows: Annotated[int, Field(ge=1, le=65_536)] = 4_096
-    copies: str = "data/local/copies"
 
     @model_validator(mode="after")
     def _rating_scale_has_two_ends(self) -> Ingest:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -400,3 +402,97 @@ def test_a_desk_that_cannot_be_opened_says_why(
 ) -> None:
     assert serve.main(["--port", "0", *arguments]) == 2
     assert capsys.readouterr().err.startswith(sentence)
+
+
+def test_what_is_no_file_among_files_stops_itself_alone(
+    run_score: Callable[..., Any], sample: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in" / "b.csv").mkdir(parents=True)
+    (tmp_path / "in" / "c.csv").symlink_to(tmp_path / "nowhere.csv")
+    os.mkfifo(tmp_path / "in" / "d.csv")
+    (tmp_path / "in" / "a.csv").write_bytes((sample / "survey.csv").read_bytes())
+    code, out, _ = run_score(*(tmp_path / "in" / f"{name}.csv" for name in "abcd"), "--output", tmp_path / "night")
+    assert code == 10
+    assert out.count("not_regular_file") == 3
+    failed = json.loads((tmp_path / "night" / "manifest.json").read_text())["failed"]
+    assert [Path(one["path"]).name for one in failed] == ["b.csv", "c.csv", "d.csv"]
+
+
+def test_a_file_without_a_header_shows_nothing_of_its_first_customer(
+    run_score: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("1,My card 4111 1111 1111 1111 was charged twice, Anna Smith,x\n2,hello,y,z\n")
+    code, out, errors = run_score(tmp_path / "a.csv", "--output", tmp_path / "night")
+    assert code == 2
+    assert "its first line does not look like the names of columns: export it with a header" in errors
+    assert "Anna" not in out + errors
+    assert "4111" not in out + errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--workers", "0"], "a number from 1 on was expected, got '0'"),
+        (["--workers", "-1"], "a number from 1 on was expected, got '-1'"),
+    ],
+)
+def test_a_number_of_workers_is_one(
+    capsys: pytest.CaptureFixture[str], sample: Path, arguments: list[str], sentence: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        score.main([str(sample), "--output", "out", *arguments])
+    assert caught.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_an_address_without_its_engine_is_no_setting(
+    run_score: Callable[..., Any], sample: Path, tmp_path: Path
+) -> None:
+    code, _, errors = run_score(sample, "--output", tmp_path / "night", "--address", "head:6379")
+    assert (code, errors) == (2, "score.py: --address is of a Ray cluster; add --engine ray\n")
+
+
+def test_a_query_is_asked_again_each_night(run_score: Callable[..., Any], tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "crm.db") as connection:
+        connection.execute("create table ticket (id integer, body text)")
+        connection.execute("insert into ticket values (1, 'cancelling tonight')")
+    arguments = [f"sqlite:///{tmp_path}/crm.db", "--query", "select id, body as text from ticket"]
+    assert "1 rows, 1 good" in run_score(*arguments, "--dry-run")[1]
+    for rows in (1, 2):
+        code, out, _ = run_score(*arguments, "--output", tmp_path / "night")
+        assert code == 0
+        assert f"{rows} rows in: {rows} scored" in out
+        assert not list(tmp_path.glob(".night*"))
+        with sqlite3.connect(tmp_path / "crm.db") as connection:
+            connection.execute("insert into ticket values (?, 'one more')", (rows + 1,))
+
+
+def test_a_full_disk_and_a_broken_journal_are_told_apart_from_bad_input(
+    run_score: Callable[..., Any], sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.triage.journal.Journal.enter", full)
+        code, _, errors = run_score(sample, "--output", tmp_path / "night", "--as-of", NIGHT)
+    assert code == 13
+    assert errors.splitlines()[-1] == (
+        "score.py: the journal cannot be written (database or disk is full); mend it, and the same command goes on "
+        "where it stopped"
+    )
+    assert run_score(sample, "--output", tmp_path / "night", "--as-of", NIGHT)[0] == 0
+    assert not list(tmp_path.glob(".night*"))
+
+
+def test_a_night_that_cannot_be_noted_is_published_and_noted_later(
+    run_score: Callable[..., Any], sample: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "nights.jsonl").mkdir()
+    code, _, errors = run_score(sample, "--output", tmp_path / "night", "--as-of", NIGHT)
+    assert code == 13
+    assert "the night is published, but cannot be noted in " in errors
+    (tmp_path / "nights.jsonl").rmdir()
+    code, out, _ = run_score(sample, "--output", tmp_path / "night", "--as-of", NIGHT)
+    assert (code, out.split(":")[0]) == (0, "nothing to do")
+    assert "313" in run_score("--history")[1]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from models.schema import Schema
+from models.text import mask
 
 from .cells import trim
 from .record import FileRefused
@@ -76,6 +77,8 @@ class Layout:
         sentence = f"there is no column {_shown(wanted)} to take the text from"
         if not found:
             return f"{sentence}; the first record must name the columns, and it names none"
+        if not all(map(_is_name, found)):
+            return f"{sentence}; its first line does not look like the names of columns: export it with a header"
         names = ", ".join(_shown(name) for name in found[:20]) + (", ..." if len(found) > 20 else "")
         if len(found) == 1 and (";" in found[0] or "\t" in found[0]):
             return f"{sentence}; it has one column, {names}: export it with commas, or with tabs as .tsv"
@@ -85,6 +88,11 @@ class Layout:
         candidate = _most_like(wanted, candidates)
         quoted = f"'{candidate}'" if "'" not in candidate else shlex.quote(candidate)
         return f"{sentence}; it has {names}; if the text is there, add --set ingest.columns.text={quoted}"
+
+
+def _is_name(text: str) -> bool:
+    """Return whether a text may be a column's name: what customers wrote must not be shown."""
+    return len(text) <= 60 and len(text.split()) <= 8 and mask(text) == text
 
 
 def _most_like(wanted: str, found: Sequence[str]) -> str:

@@ -41,13 +41,14 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Discovery:
-    """The files to read, in order, and the names passed over because their suffix is not one of ours."""
+    """The files to read, in order; the names passed over because their suffix is not one of ours; those refused."""
 
     files: list[SourceFile] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    refused: list[FileRefused] = field(default_factory=list)
 
 
-def discover(inputs: Sequence[str | Path], *, follow_links: bool = False) -> Discovery:
+def discover(inputs: Sequence[str | Path], *, follow_links: bool = False, tolerant: bool = False) -> Discovery:
     """Return the files that `inputs` (files, folders, globs) stand for; the same file named twice comes once.
 
     Raises
@@ -56,23 +57,38 @@ def discover(inputs: Sequence[str | Path], *, follow_links: bool = False) -> Dis
         An input names nothing, or a file of unknown suffix, or nothing readable remains.
     FileRefused
         A device, a folder called like a file, or a link that leads out of its folder; `follow_links` allows the link.
+        A `tolerant` call leaves such a file out, as long as there are others.
     """
     found = Discovery()
     met: set[tuple[int, int]] = set()
     for given in inputs:
         for name in _expanded(str(given), found.ignored, follow_links):
             file = _source_file(name)
-            check_regular(file.path, file.name, follow_links=follow_links)
+            try:
+                check_regular(file.path, file.name, follow_links=follow_links)
+                _check_readable(file)
+            except FileRefused as error:
+                if not tolerant:
+                    raise
+                found.refused.append(error)
+                continue
             status = file.path.stat()
             if (status.st_dev, status.st_ino) not in met:
                 met.add((status.st_dev, status.st_ino))
                 found.files.append(file)
+    if not found.files and found.refused:
+        raise found.refused[0]
     if not found.files:
         passed_over = f" (passed over: {', '.join(found.ignored[:5])})" if found.ignored else ""
         named = ", ".join(repr(str(given)) for given in inputs)
         what = f"no feedback file in {named}{passed_over}" if named else "no input was given"
         raise InputError(f"{what}; give {_EXPECTED}, or a folder or glob of such files")
     return found
+
+
+def _check_readable(file: SourceFile) -> None:
+    if not os.access(file.path, os.R_OK):
+        raise FileRefused(file.name, "not_regular_file", "it may not be read; check its permissions")
 
 
 def check_regular(path: Path, name: str, *, follow_links: bool = False) -> None:
@@ -86,6 +102,8 @@ def check_regular(path: Path, name: str, *, follow_links: bool = False) -> None:
         ``not_regular_file``.
     """
     try:
+        if path.is_symlink() and not path.exists():
+            raise FileRefused(name, "not_regular_file", "it is a link that leads nowhere; mend or remove it")
         mode = path.stat().st_mode
         outside = path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve())
     except FileNotFoundError:

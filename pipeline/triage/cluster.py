@@ -19,8 +19,9 @@ from typing import Any, Self
 from pipeline.config import ROOT, Config, ConfigError
 
 from .work import Work
-from .workers import WorkerDied
+from .workers import WorkerDied, cores
 
+_RETRIES = 5  # deaths of an actor, and of a chunk with it, before the job ends: a chunk may be what kills them
 _EACH = 2  # chunks that an actor has: one at work, one at hand
 _STORE = 256 * 2**20  # bytes of Ray's object store, where this process starts a cluster of its own
 
@@ -45,22 +46,29 @@ class Scorer:
 class Cluster(AbstractContextManager["Cluster"]):
     """The actors of a job; `address` is of a running cluster, without one it is started on this machine."""
 
-    def __init__(self, artefact: Path, config: Config, count: int, address: str | None = None) -> None:
+    def __init__(self, artefact: Path, config: Config, count: int | None, address: str | None = None) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             ray: Any = import_module("ray")
         except ImportError:
             raise ConfigError("--engine ray needs a library that is not installed; pip install 'ray>=2.60'") from None
         self._ray = ray
-        own = {} if address else {"num_cpus": count, "object_store_memory": _STORE, "include_dashboard": False}
+        own = (
+            {} if address else {"num_cpus": count or cores(), "object_store_memory": _STORE, "include_dashboard": False}
+        )
         environment = {"env_vars": {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}}
         try:
             ray.init(address=address, log_to_driver=False, logging_level="error", runtime_env=environment, **own)
         except (ConnectionError, ValueError, RuntimeError) as error:
             why = " ".join(str(error).split())[:200]
             raise ConfigError(f"the Ray cluster {address or 'on this machine'} does not answer ({why})") from error
-        remote = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Scorer)
-        self.actors = [remote.remote(artefact, config) for _ in range(count)]
+        there = int(ray.cluster_resources().get("CPU", 0))
+        if count is not None and count > there:
+            raise ConfigError(
+                f"--workers {count} is more than the {there} CPUs of the Ray cluster; give fewer, or none"
+            )
+        remote = ray.remote(num_cpus=1, max_restarts=_RETRIES, max_task_retries=_RETRIES)(Scorer)
+        self.actors = [remote.remote(artefact, config) for _ in range(count or there)]
 
     def map(self, what: str, items: Iterable[Any]) -> Iterator[Any]:
         """Yield what becomes of each of `items`, in their order.

@@ -91,10 +91,14 @@ def write_file(path: Path, data: bytes | memoryview) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a file by one write, and wait until the disk has it."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    """Add a line to a file, and wait until the disk has it; a line that a death cut short before is ended first."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
-        os.write(handle, f"{line}\n".encode())
+        size = os.fstat(handle).st_size
+        cut = size and os.pread(handle, 1, size - 1) != b"\n"
+        held = memoryview(f"{chr(10) if cut else ''}{line}\n".encode())
+        while held:
+            held = held[os.write(handle, held) :]
         os.fsync(handle)
     finally:
         os.close(handle)

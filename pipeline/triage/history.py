@@ -36,13 +36,16 @@ def note(config: Config, manifest: Mapping[str, Any], output: Path) -> None:
         return
     path = resolve(config.nights)
     path.parent.mkdir(parents=True, exist_ok=True)
-    night = {name: manifest[name] for name in KEPT} | {"failed": len(manifest["failed"]), "output": str(output)}
+    night = {name: manifest[name] for name in KEPT} | {
+        "failed": len(manifest["failed"]),
+        "output": str(output.absolute()),
+    }
     append_line(path, json.dumps(night, ensure_ascii=False))
 
 
-def before(config: Config, job: str) -> dict[str, Any] | None:
-    """Return the night before the one of `job`; None where there was none."""
-    others = [night for night in nights(config) if night["job"] != job]
+def before(config: Config, job: str, output: Path) -> dict[str, Any] | None:
+    """Return the night published as `output` before the one of `job`; None where there was none."""
+    others = [night for night in nights(config) if night["job"] != job and night["output"] == str(output.absolute())]
     return others[-1] if others else None
 
 

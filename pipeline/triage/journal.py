@@ -18,6 +18,8 @@ from pathlib import Path
 
 from .plan import Plan
 
+JournalError = sqlite3.Error  # a journal that cannot be written: SQLite has errors of its own for a full disk
+COPIES = "copies"  # of inputs that lie elsewhere
 _TABLES = """
 create table job (id integer primary key check (id = 1), plan text not null, as_of text not null,
                   started text not null);
@@ -155,7 +157,15 @@ class Journal:
         """Close the journal."""
         self._db.close()
         if self.discarded:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            # Out of the way at one stroke, and its lock with it: who comes next begins in a folder of its own.
+            aside = self.folder.with_name(f"{self.folder.name}.{os.getpid()}")
+            os.rename(self.folder, aside)
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def folder_of(output: Path) -> Path:
+    """Return the folder in which the job for `output` works."""
+    return output.absolute().parent / f".{output.name}.job"
 
 
 @contextmanager
@@ -167,13 +177,15 @@ def open_job(output: Path, *, restart: bool = False) -> Iterator[Journal]:
     Busy
         Another process has it.
     """
-    folder = output.absolute().parent / f".{output.name}.job"
+    folder = folder_of(output)
     lock = _locked(folder, output)
     try:
         if restart:
             for path in folder.iterdir():
-                if path.name != "lock":
+                if path.name not in ("lock", COPIES):  # the copies are of now: whoever restarts has them made anew
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for gone in folder.parent.glob(f"{folder.name}.*"):  # of jobs that died while their work was taken away
+            shutil.rmtree(gone, ignore_errors=True)
         (folder / "chunks").mkdir(exist_ok=True)
         for left in (folder / "chunks").glob("*.tmp"):
             left.unlink(missing_ok=True)
@@ -192,7 +204,10 @@ def _locked(folder: Path, output: Path) -> int:
     """Return the handle of the lock, which dies with the process that holds it."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:
+            continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever held it may have finished, and removed the folder, between the two lines above.

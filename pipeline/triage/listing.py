@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +81,8 @@ class Listing:
                 starts.append(starts[-1] + rows.num_rows)
         earlier, places = context.close()
         where = self._journal.folder / "places.npy"
-        np.save(where, places.below)
+        np.save(held := io.BytesIO(), places.below)
+        write_file(where, held.getvalue())
         if not paths:  # every file of a night is written whatever came
             paths, starts = [self._nothing()], [0, 0]
         now, spans = self._journal.as_of.timestamp(), zip(paths, starts[:-1], starts[1:], strict=True)

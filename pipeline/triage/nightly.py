@@ -27,7 +27,7 @@ from .chunks import decode, read
 from .durable import put_in_place, sync_folder, write_file
 from .history import before
 from .intake import totals
-from .journal import ChunkEntry, FileEntry, Journal, open_job
+from .journal import Changed, ChunkEntry, FileEntry, Journal, open_job
 from .listing import Listing
 from .plan import Plan
 from .publish import Parts, check, published_by, write_all
@@ -79,6 +79,7 @@ def run(
     Busy, Changed, Mismatch, Stopped, WorkerDied
         As their names say; each has a sentence.
     """
+    output = output.resolve()  # a link stays, and what it leads to is replaced
     check(output)
     with open_job(output, restart=restart) as journal:
         plan = Plan.of(
@@ -90,7 +91,7 @@ def run(
                 journal.discard()
             return Outcome(manifest, again=True)
         journal.begin(plan)
-        night = Nightly(journal, model, config, workers or Here(model, config), progress, stopping)
+        night = Nightly(output, journal, model, config, workers or Here(model, config), progress, stopping)
         try:
             manifest = night.run(found, plan)
         except FileRefused:
@@ -105,9 +106,10 @@ class Nightly:
     """One job at work in its folder."""
 
     def __init__(
-        self, journal: Journal, model: TriageModel, config: Config, workers: Workers, progress: Progress,
+        self, output: Path, journal: Journal, model: TriageModel, config: Config, workers: Workers, progress: Progress,
         stopping: Callable[[], bool],
     ) -> None:  # fmt: skip
+        self._output = output
         self._journal = journal
         self._model = model
         self._config = config
@@ -131,7 +133,7 @@ class Nightly:
         cases, promise = listing.gather()
         listing.reconcile(folder)
         manifest = self._manifest(found, plan, listing, cases.num_rows, promise)
-        write_all(folder, cases, manifest, before(self._config, plan.job_id))
+        write_all(folder, cases, manifest, before(self._config, plan.job_id, self._output))
         sync_folder(folder)
         return manifest
 
@@ -146,6 +148,8 @@ class Nightly:
                 if number not in done:
                     metered = replace(file, on_read=lambda size: self._progress(READING, size))
                     yield from _records(number, metered, self._config, known, since)
+                    if file.sha256() != plan.inputs[number].sha256:
+                        raise Changed(f"{file.name} changed while it was read; --restart begins anew")
                 else:
                     self._progress(READING, plan.inputs[number].size)
 
@@ -174,15 +178,10 @@ class Nightly:
         self, found: Discovery, plan: Plan, listing: Listing, listed: int, promise: Promise | None
     ) -> dict[str, Any]:
         counts, ranking = listing.counts, Ranking.from_settings(self._config.rank.model_dump())
-        entries = self._journal.files()
         return {
             "job": plan.job_id,
             "files": [item.to_json() for item in counts.values()],
-            "failed": [
-                {"path": item.path, "size": item.size, "sha256": item.sha256,
-                 "reason": entries[number].reason, "sentence": entries[number].sentence}
-                for number, item in enumerate(plan.inputs) if number not in counts
-            ],
+            "failed": self._failed(found, plan),
             "ignored": found.ignored,
             "totals": totals([*counts.values()]),
             "escalations": listed,
@@ -198,6 +197,19 @@ class Nightly:
             "started": _stamp(self._journal.started),
             "finished": _stamp(datetime.now(UTC)),
         }  # fmt: skip
+
+    def _failed(self, found: Discovery, plan: Plan) -> list[dict[str, Any]]:
+        """Return the files that are no part of the night, and why."""
+        out: list[dict[str, Any]] = [
+            {"path": error.source, "size": 0, "sha256": "", "reason": error.reason, "sentence": error.sentence}
+            for error in found.refused
+        ]
+        for number, entry in self._journal.files().items():
+            if entry.reason is not None:
+                item = plan.inputs[number]
+                said = {"reason": entry.reason, "sentence": entry.sentence}
+                out.append({"path": item.path, "size": item.size, "sha256": item.sha256, **said})
+        return out
 
     def _step(self, what: str, rows: int) -> None:
         self._progress(what, rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -63,10 +64,14 @@ def published_by(job_id: str, output: Path) -> dict[str, Any] | None:
 
 def check(output: Path) -> None:
     """Refuse an `output` that cannot be made, or that holds anything but an earlier night."""
+    if os.path.ismount(output):
+        raise OutputError(f"--output {output} is a mount point, which cannot be replaced; give a folder below it")
     parent = next(folder for folder in output.absolute().parents if folder.exists())
     if not parent.is_dir() or (output.exists() and not output.is_dir()):
         wrong = output if parent.is_dir() else parent
         raise OutputError(f"--output {wrong} is a file; give a folder that is new or holds an earlier night")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"--output {output} cannot be made: {parent} may not be written; give another folder")
     if not output.is_dir():
         return
     names = {path.name for path in output.iterdir()}

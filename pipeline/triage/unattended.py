@@ -12,13 +12,12 @@ from pathlib import Path
 from models.triage import TriageModel
 from pipeline.artefact import open_artefact
 from pipeline.config import Config
-from pipeline.feedback.remote import forget
 from pipeline.feedback.sources import Discovery
 from pipeline.registry import located
 
 from . import report
 from .history import note
-from .journal import Busy, Changed
+from .journal import Busy, Changed, JournalError
 from .listing import Mismatch
 from .nightly import Outcome, Stopped, run
 from .publish import check
@@ -29,6 +28,9 @@ CODES = {
     Busy: report.BUSY, Changed: report.OTHER_PLAN, Mismatch: report.MISMATCH, Stopped: report.TOLD_TO_END,
     WorkerDied: report.STOPPED_BY_SYSTEM,
 }  # fmt: skip
+
+
+_GOES_ON = "mend it, and the same command goes on where it stopped"
 
 
 class Ended(RuntimeError):  # noqa: N818
@@ -52,17 +54,27 @@ def night(
     check(options.output)
     try:
         outcome = _night(found, config, options, now, since)
-        note(config, outcome.manifest, options.output)
-        forget(found, config)
+        _note(config, outcome, options)
     except tuple(CODES) as error:
         raise Ended(CODES[type(error)], str(error)) from error
+    except JournalError as error:
+        raise Ended(report.STOPPED_BY_SYSTEM, f"the journal cannot be written ({error}); {_GOES_ON}") from error
+    except FileNotFoundError:
+        raise
     except OSError as error:
-        if error.errno is None or isinstance(error, FileNotFoundError):
-            raise
-        said = f"{error.strerror} ({error.filename or options.output})"
-        sentence = f"the disk failed: {said}; mend it, and the same command goes on where it stopped"
-        raise Ended(report.STOPPED_BY_SYSTEM, sentence) from error
+        said = f"{error.strerror or error} ({error.filename or options.output})"
+        raise Ended(report.STOPPED_BY_SYSTEM, f"the disk failed: {said}; {_GOES_ON}") from error
     return outcome
+
+
+def _note(config: Config, outcome: Outcome, options: argparse.Namespace) -> None:
+    try:
+        note(config, outcome.manifest, options.output)
+    except OSError as error:
+        said = (
+            f"the night is published, but cannot be noted in {config.nights} ({error.strerror}); mend it and run again"
+        )
+        raise Ended(report.STOPPED_BY_SYSTEM, said) from error
 
 
 def model(options: argparse.Namespace, config: Config) -> TriageModel:
@@ -89,7 +101,7 @@ def _workers(artefact: Path, config: Config, options: argparse.Namespace, size: 
     if options.engine == "ray":
         from .cluster import Cluster
 
-        with Cluster(artefact, config, options.workers or cores(), options.address) as cluster:
+        with Cluster(artefact, config, options.workers, options.address) as cluster:
             yield cluster
         return
     wanted = options.workers or min(cores(), 1 + size // WORTH_A_PROCESS)

@@ -119,7 +119,6 @@ def _end_with(parent: int) -> None:
 
 
 def _do(what: str, item: Any) -> Any:
-    assert _here is not None
     return getattr(_here, what)(item)
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ class Fault:
                 handle, data = arguments
                 return call(handle, data[: max(1, len(data) // 2)])
             return call(*arguments, **named)
+        if name == "commit":  # SQLite has errors of its own
+            raise sqlite3.OperationalError("database or disk is full")
         raise OSError(ERRORS[self.kind], os.strerror(ERRORS[self.kind]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.triage.chunks import PredictedChunk
 from pipeline.triage.journal import Busy, Changed, open_job
 from pipeline.triage.listing import Mismatch
 from pipeline.triage.nightly import Outcome, Stopped
+from pipeline.triage.publish import OutputError
 from pipeline.triage.work import Work
 
 from .conftest import KINDS, Fault, in_child, planted, snapshot
@@ -33,7 +35,7 @@ def test_a_fault_at_any_call_is_gone_on_from(kind: str, job: Job, tmp_path: Path
     with planted(Fault("none", 0)) as counted:
         job(restart=True)
     whole, calls = snapshot(tmp_path / "out"), counted.calls
-    assert {*calls} == {"write", "fsync", "replace", "exchange", "commit"}
+    assert {*calls} == {"write", "fsync", "replace", "rename", "exchange", "commit"}
     for number in range(1, len(calls) + 1):
         fault = Fault(kind, number)
 
@@ -110,6 +112,52 @@ def test_a_changed_input_is_refused_while_a_job_is_unfinished(job: Job, tmp_path
         "it began with, or give --restart to throw its work away"
     )
     assert job(restart=True).manifest["totals"]["rows_in"] == 5
+
+
+def test_an_input_that_changes_while_it_is_read_is_not_published(job: Job, tmp_path: Path) -> None:
+    def grow(what: str, rows: int) -> None:
+        if what == "predicting" and rows:
+            with (tmp_path / "a.jsonl").open("a") as stream:
+                stream.write('{"id": "late", "text": "one more"}\n')
+
+    with pytest.raises(Changed, match=r"a.jsonl changed while it was read; --restart begins anew$"):
+        job(progress=grow)
+    assert not (tmp_path / "out").exists()
+    assert job(restart=True).manifest["totals"]["rows_in"] > 9
+
+
+def test_a_link_stays_a_link_and_a_mount_point_is_refused(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "big").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "big" / "night")
+    job()
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "big" / "night" / "manifest.json").is_file()
+    monkeypatch.setattr(os.path, "ismount", lambda path: str(path).endswith("night"))
+    with pytest.raises(OutputError, match=r"is a mount point, which cannot be replaced; give a folder below it$"):
+        job(restart=True)
+
+
+def test_a_folder_that_is_being_removed_is_nobodys_to_work_in(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes while the work of an ended job is taken away begins in a folder of its own."""
+    removed: list[Path] = []
+    rmtree = shutil.rmtree
+
+    def slow(path: Path, **named: Any) -> None:
+        if ".out.job." in str(path) and not removed:
+            removed.append(path)
+            with open_job(tmp_path / "out") as journal:
+                rmtree(path, **named)
+                assert (journal.folder / "chunks").is_dir()
+        else:
+            rmtree(path, **named)
+
+    monkeypatch.setattr(shutil, "rmtree", slow)
+    job()
+    assert len(removed) == 1
 
 
 def test_one_writer_at_a_time(job: Job, tmp_path: Path) -> None:

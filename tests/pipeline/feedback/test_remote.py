@@ -5,15 +5,18 @@ from __future__ import annotations
 import gzip
 import sqlite3
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import Config, ConfigError, load
 from pipeline.feedback.reading import read_feedback
-from pipeline.feedback.remote import forget, gathered
+from pipeline.feedback.remote import _cell, gathered, public
 from pipeline.feedback.sources import InputError
 
 
@@ -27,49 +30,43 @@ def store() -> Iterator[Any]:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
-    return Config.model_validate({"ingest": {"copies": str(tmp_path / "copies")}})
+def copies(tmp_path: Path) -> Path:
+    return tmp_path / "copies"
 
 
-def texts(found: Any, config: Config) -> list[str]:
+def texts(found: Any) -> list[str]:
     return [
-        text for file in found.files for batch in read_feedback(file, ingest=config.ingest)
+        text for file in found.files for batch in read_feedback(file, ingest=Config().ingest)
         for text in batch.rows.column("text").to_pylist()
     ]  # fmt: skip
 
 
-def test_a_folder_a_glob_and_a_file_of_a_store(store: Any, config: Config, tmp_path: Path) -> None:
+def test_a_folder_a_glob_and_a_file_of_a_store(store: Any, copies: Path) -> None:
     store.pipe("/dump/a.csv", b"id,text\n1,first\n")
     store.pipe("/dump/b.jsonl.gz", gzip.compress(b'{"id": "2", "text": "second"}\n'))
     store.pipe("/dump/notes.txt", b"hello")
-    folder = gathered(["memory://dump"], config)
-    assert texts(folder, config) == ["first", "second"]
+    folder = gathered(["memory://dump"], Config(), copies)
+    assert texts(folder) == ["first", "second"]
     assert folder.ignored == ["memory:///dump/notes.txt"]
     assert [file.name for file in folder.files] == ["memory:///dump/a.csv", "memory:///dump/b.jsonl.gz"]
-    assert texts(gathered(["memory://dump/*.csv"], config), config) == ["first"]
-    assert texts(gathered(["memory://dump/a.csv"], config), config) == ["first"]
+    assert texts(gathered(["memory://dump/*.csv"], Config(), copies)) == ["first"]
+    assert texts(gathered(["memory://dump/a.csv"], Config(), copies)) == ["first"]
 
 
-def test_a_copy_is_used_again_until_what_it_is_of_changes(store: Any, config: Config, tmp_path: Path) -> None:
+def test_a_copy_is_used_again_until_what_it_is_of_changes(store: Any, copies: Path) -> None:
     store.pipe("/dump/a.csv", b"id,text\n1,first\n")
-    one, again = (gathered(["memory://dump/a.csv"], config) for _ in range(2))
+    one, again = (gathered(["memory://dump/a.csv"], Config(), copies) for _ in range(2))
     assert one.files[0].path == again.files[0].path
     store.pipe("/dump/a.csv", b"id,text\n1,changed\n")
-    other = gathered(["memory://dump/a.csv"], config)
-    assert texts(other, config) == ["changed"]
-    forget(other, config)
-    assert not other.files[0].path.exists()
-    mine = tmp_path / "mine.csv"
-    mine.write_text("text\nhello\n")
-    forget(gathered([str(mine)], config), config)
-    assert mine.exists()  # what is no copy is nobody's to remove
+    other = gathered(["memory://dump/a.csv"], Config(), copies)
+    assert texts(other) == ["changed"]
 
 
-def test_what_a_store_does_not_have_is_said(store: Any, config: Config) -> None:
+def test_what_a_store_does_not_have_is_said(store: Any, copies: Path) -> None:
     with pytest.raises(InputError, match=r"^memory://dump/none.csv cannot be read \(.*\); check the address and its"):
-        gathered(["memory://dump/none.csv"], config)
+        gathered(["memory://dump/none.csv"], Config(), copies)
     with pytest.raises(InputError, match=r"^(s3:// needs a library that is not installed; pip install s3fs|s3://)"):
-        gathered(["s3://bucket/dump.csv"], config)
+        gathered(["s3://bucket/dump.csv"], Config(), copies)
 
 
 @pytest.fixture
@@ -84,26 +81,71 @@ def database(tmp_path: Path) -> str:
 QUERY = "select id, body as text, at as created_at, spent as customer_value from ticket order by id"
 
 
-def test_a_query_is_read_like_a_file_and_asked_once(database: str, config: Config, tmp_path: Path) -> None:
-    found = gathered([database], config, query=QUERY)
-    batches = list(read_feedback(found.files[0], ingest=config.ingest))
+def test_a_query_is_read_like_a_file_and_asked_once(database: str, copies: Path, tmp_path: Path) -> None:
+    found = gathered([database], Config(), copies, query=QUERY)
+    batches = list(read_feedback(found.files[0], ingest=Config().ingest))
     rows = [row for batch in batches for row in batch.rows.select(["id", "text", "customer_value"]).to_pylist()]
     assert rows == [{"id": "1", "text": "cancelling tonight", "customer_value": 12.5}]
     assert [reject.reason for batch in batches for reject in batch.rejects] == ["missing_text"]
     (tmp_path / "crm.db").unlink()
-    assert gathered([database], config, query=QUERY).files[0].sha256() == found.files[0].sha256()  # a job goes on
-    forget(found, config)
+    again = gathered([database], Config(), copies, query=QUERY)  # a job goes on with what it began with
+    assert again.files[0].sha256() == found.files[0].sha256()
+    found.files[0].path.unlink()
     with pytest.raises(InputError, match=r"^the query on sqlite:///.*crm.db failed \(no such table: ticket\); check"):
-        gathered([database], config, query=QUERY)
+        gathered([database], Config(), copies, query=QUERY)
+    assert list(copies.iterdir()) == []
 
 
-def test_passwords_are_nowhere(config: Config, tmp_path: Path) -> None:
+def test_many_rows_of_a_query_are_few_chunks(copies: Path, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "many.db") as connection:
+        connection.execute("create table ticket (id integer, body text)")
+        connection.executemany("insert into ticket values (?, ?)", [(n, "hello") for n in range(25_000)])
+    query = "select id, body as text from ticket"
+    (file,) = gathered([f"sqlite:///{tmp_path}/many.db"], Config(), copies, query=query).files
+    assert pq.ParquetFile(file.path).num_row_groups == 3
+
+
+def test_a_query_only_reads(database: str, copies: Path) -> None:
+    with pytest.raises(InputError, match=r"^--query must read: begin it with select, with or values$"):
+        gathered([database], Config(), copies, query="drop table ticket")
+
+
+def test_numbers_and_bytes_of_a_database_are_as_elsewhere() -> None:
+    assert _cell(Decimal("12345")) == "12345"
+    assert _cell(Decimal("12345678901234567890")) == "12345678901234567890"
+    assert _cell(b"hello \xff") == "hello \\xff"
+    assert _cell(date(2026, 11, 20)) == "2026-11-20"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://u:p/w@h/d", "postgresql://u:***@h/d"),
+        ("postgresql://u:p@ss@h:1/d?password=geheim", "postgresql://u:***@h:1/d?..."),
+        ("https://h/a.csv?sig=geheim", "https://h/a.csv?..."),
+        ("s3://bucket/a.csv", "s3://bucket/a.csv"),
+    ],
+)
+def test_what_is_secret_in_an_address_is_not_shown(address: str, shown: str) -> None:
+    assert public(address) == shown
+
+
+def test_passwords_are_nowhere(copies: Path) -> None:
     with pytest.raises(InputError) as caught:
-        gathered(["postgresql+psycopg://me:hunter2@127.0.0.1:1/crm"], config, query="select 1 as text")
+        gathered(["postgresql+psycopg://me:hunter2@127.0.0.1:1/crm"], Config(), copies, query="select 1 as text")
     assert "hunter2" not in str(caught.value)
     assert "me:***@127.0.0.1" in str(caught.value)
     with pytest.raises(InputError, match=r"^--query takes one input, the SQLAlchemy URL of a database; got 2$"):
-        gathered(["a", "b"], config, query="select 1")
+        gathered(["a", "b"], Config(), copies, query="select 1")
+    with pytest.raises(InputError, match=r"a database needs --query$"):
+        gathered(["postgresql://u:pw@h/d"], Config(), copies)
+
+
+def test_the_same_file_by_two_addresses_is_one(store: Any, copies: Path, tmp_path: Path) -> None:
+    store.pipe("/dump/a.csv", b"id,text\n1,first\n")
+    assert texts(gathered(["memory://dump/a.csv", "memory://dump"], Config(), copies)) == ["first"]
+    (tmp_path / "b.csv").write_text("id,text\n1,second\n")
+    assert texts(gathered([f"file://{tmp_path}/b.csv", str(tmp_path / "b.csv")], Config(), copies)) == ["second"]
 
 
 SHAPES = {
@@ -125,9 +167,8 @@ SHAPES = {
 def test_a_preset_reads_its_export(name: str, tmp_path: Path) -> None:
     path = tmp_path / f"export.{'jsonl' if name == 'zendesk' else 'csv'}"
     path.write_text(SHAPES[name])
-    config = load(preset=name)
-    (file,) = gathered([str(path)], config).files
-    (batch,) = read_feedback(file, ingest=config.ingest)
+    (file,) = gathered([str(path)], Config(), tmp_path / "copies").files
+    (batch,) = read_feedback(file, ingest=load(preset=name).ingest)
     (row,) = batch.rows.to_pylist()
     assert (row["text"], row["customer_id"]) == ("where is it?", "99")
     assert row["created_at"].startswith("2026-11-20")
