@@ -20,6 +20,7 @@ from benchmarks.sets import SETS
 from pipeline.config import resolve
 
 KEPT = "data/local/bench"
+ACROSS = 3  # panels of the plot
 NAMES = {
     "linear": "**Amends `linear`**", "frozen": "**Amends `frozen`**", "encoder": "**Amends `encoder`**",
     "cascade": "**Amends `cascade`**", "every": "**Amends `cascade`, every row read by both**",
@@ -112,12 +113,16 @@ def _cell(values: list[float]) -> str:
 
 
 def draw(found: Found) -> None:
-    """Draw quality against speed, one panel per set, into docs/models.png."""
+    """Draw quality against speed, a panel per set, into docs/models.png."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(key[0] for key in found))
-    figure = Figure(figsize=(5 * len(names), 4.5), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+    rows = -(-len(names) // ACROSS)
+    figure = Figure(figsize=(5 * ACROSS, 4.5 * rows), layout="constrained")
+    panels = figure.subplots(rows, ACROSS, squeeze=False).ravel()
+    for axes in panels[len(names) :]:
+        axes.remove()
+    for axes, name in zip(panels, names, strict=False):
         for system, title in NAMES.items():
             runs = [values for key, values in found.items() if key[:2] == (name, system)]
             if runs:
