@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 
 from benchmarks.machine import record
+from benchmarks.nightly import memory
 from pipeline.config import ROOT
 
 SIZES = (100_000, 1_000_000)
@@ -42,7 +42,15 @@ def main() -> None:
         folder = Path(scratch)
         for rows in SIZES:
             dump = write(folder / f"{rows}.csv", rows, texts)
-            script = [sys.executable, "score.py", str(dump), "--output", str(folder / f"out{rows}")]
+            script = [
+                sys.executable,
+                "score.py",
+                str(dump),
+                "--output",
+                str(folder / f"out{rows}"),
+                "--set",
+                f"nights={folder}/nights.jsonl",
+            ]
             peer = [sys.executable, "-c", PEER.format(root=str(ROOT)), str(dump), str(folder / "peer.parquet")]
             for name, command in (("score.py", script), ("pandas script", peer)):
                 took, peak = run(command)
@@ -68,13 +76,15 @@ def write(path: Path, rows: int, texts: list[str]) -> Path:
 
 
 def run(command: list[str]) -> tuple[float, float]:
-    """Return wall seconds and peak MiB of a child process."""
-    start = time.perf_counter()
-    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise SystemExit(f"{command[:2]} failed with {status}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    """Return wall seconds of a child process, and the peak MiB of it and all below it."""
+    start, peak = time.perf_counter(), 0.0
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while child.poll() is None:
+        peak = max(peak, memory(child.pid))
+        time.sleep(0.1)
+    if child.returncode:
+        raise SystemExit(f"{command[:2]} failed with {child.returncode}")
+    return time.perf_counter() - start, peak
 
 
 if __name__ == "__main__":
