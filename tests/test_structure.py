@@ -24,21 +24,16 @@ MAY_IMPORT = {
     "pipeline.artefact": {"models", "pipeline.config"},
     "pipeline.registry": {"models", "pipeline.config", "pipeline.artefact"},
     "pipeline.feedback": {"models", "pipeline.config"},
-    "pipeline.learning": {
-        "models",
-        "pipeline.config",
-        "pipeline.feedback",
-        "pipeline.artefact",
-        "pipeline.registry",
-        "pipeline.page",
-    },
-    "pipeline.triage": {
-        "models",
-        "pipeline.config",
-        "pipeline.feedback",
-        "pipeline.artefact",
-        "pipeline.registry",
-        "pipeline.page",
+    **{
+        part: {
+            "models",
+            "pipeline.config",
+            "pipeline.feedback",
+            "pipeline.artefact",
+            "pipeline.registry",
+            "pipeline.page",
+        }
+        for part in ("pipeline.learning", "pipeline.triage")
     },
 }
 for _others in MAY_IMPORT.values():

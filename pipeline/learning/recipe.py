@@ -54,11 +54,7 @@ def run(config: Config, *, wish: Wish = "gate", trials: int = 0) -> tuple[Regist
     and the best ones trained.
     """
     console = Console(stderr=True)
-    _check_settings(config)
-    data = load_dataset(config)
-    splits = split(data, config.data.split)
-    connect(config)
-    _announce(console, data, splits, config.data.split)
+    data, splits = _begun(console, config)
     if trials:
         config = _searched(console, config, data, splits, trials)
     audited = _audited(console, config, data, splits)
@@ -85,17 +81,23 @@ def audit_alone(config: Config) -> Audit:
     The page is in MLflow as well; the suspects, which hold masked texts, are not.
     """
     console = Console(stderr=True)
-    _check_settings(config)
-    data = load_dataset(config)
-    splits = split(data, config.data.split)
-    connect(config)
-    _announce(console, data, splits, config.data.split)
+    data, splits = _begun(console, config)
     audited = _audited(console, config, data, splits)
     folder = resolve(config.data.reports)
     run_id = log_audit(config, folder / PAGE, _described(data, splits))
     said = f"the report: {folder / PAGE} (run {run_id}); labels that are probably wrong: {folder / SUSPECTS}"
     console.print(said, markup=False, highlight=False, soft_wrap=True)
     return audited
+
+
+def _begun(console: Console, config: Config) -> tuple[Dataset, Splits]:
+    """Return the data and its sides; what is wrong with the settings, the data or the store is said before any work."""
+    _check_settings(config)
+    data = load_dataset(config)
+    splits = split(data, config.data.split)
+    connect(config)
+    _announce(console, data, splits, config.data.split)
+    return data, splits
 
 
 def _audited(console: Console, config: Config, data: Dataset, splits: Splits) -> Audit:

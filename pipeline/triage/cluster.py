@@ -16,10 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from models.families.encoder.runtime import cores
 from pipeline.config import ROOT, Config, ConfigError
 
 from .work import Work
-from .workers import WorkerDied, cores
+from .workers import WorkerDied
 
 _RETRIES = 5  # deaths of an actor, and of a chunk with it, before the job ends: a chunk may be what kills them
 _EACH = 2  # chunks that an actor has: one at work, one at hand

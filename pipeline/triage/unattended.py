@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from models.families.encoder.runtime import cores
 from models.triage import TriageModel
 from pipeline.artefact import open_artefact
 from pipeline.config import Config
@@ -21,7 +22,7 @@ from .journal import Busy, Changed, JournalError
 from .listing import Mismatch
 from .nightly import Outcome, Stopped, run
 from .publish import check
-from .workers import Processes, WorkerDied, Workers, cores
+from .workers import Processes, WorkerDied, Workers
 
 WORTH_A_PROCESS = 2**20  # bytes of input: below, starting one takes longer than what it spares
 CODES = {

@@ -122,11 +122,6 @@ def _do(what: str, item: Any) -> Any:
     return getattr(_here, what)(item)
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _shares(count: int) -> list[set[int]]:
     """Return which cores each process works on: all of them are given, none to two where there are enough."""
     known = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]
