@@ -116,7 +116,7 @@ class Listing:
         for rows in self._workers.map("gather", asked):
             for key, row in rows:
                 found[key].add(row)
-            self._step("gathering", 0)
+            self._step("gathering", len(rows))
         promise = self._promised.of([texts.lead for texts in found.values() if texts.lead])
         return escalations(found, self._model.schema), promise
 
