@@ -69,6 +69,7 @@ def in_child(work: Callable[[], object]) -> int:
     """Return how a process of its own ended that did `work`: 0, 1 where it raised, or minus the signal."""
     child = os.fork()
     if child == 0:
+        signal.alarm(120)  # a child that hangs fails its test, and not the run
         status = 1
         try:
             work()

@@ -167,6 +167,7 @@ def test_one_writer_at_a_time(job: Job, tmp_path: Path) -> None:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.alarm(120)
         with open_job(tmp_path / "out"):
             os.write(writing, b"x")
             signal.pause()
@@ -218,6 +219,7 @@ def test_a_watcher_never_sees_half_a_night(job: Job, tmp_path: Path) -> None:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.alarm(120)
         os._exit(0 if _watched(tmp_path / "out", names, writing) else 1)
     os.read(reading, 1)
     for _ in range(8):
