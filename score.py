@@ -73,11 +73,14 @@ def worked(options: Namespace, config: Config, found: Discovery, now: datetime |
         counts = intake.count(found.files, config)
         print(report.summary(counts, found.ignored))
         return report.exit_code({"totals": intake.totals(counts), "failed": []}, config)
-    from pipeline.triage import trace, unattended
-
     if options.trace:
-        print("\n".join(trace.trace(options.trace, found.files, unattended.model(options, config), config, now)))
+        from pipeline.registry import fetch
+        from pipeline.triage.trace import trace
+
+        print("\n".join(trace(options.trace, found.files, fetch(options.model, config), config, now)))
         return 0
+    from pipeline.triage import unattended
+
     try:
         night = unattended.night(found, config, options, now, since)
     except unattended.Ended as ended:

@@ -134,7 +134,8 @@ def load(path: str | Path = DEFAULT, overrides: Iterable[str] = (), preset: str 
     candidate = Path(path).expanduser()
     data = read_yaml(candidate if candidate.exists() else resolve(candidate))
     for key, value in flat("", _preset(preset)).items() if preset else ():
-        _put(data, key.split("."), value)
+        *sections, last = key.split(".")
+        _group(data, sections, f"--preset {preset}")[last] = value
     for override in overrides:
         _lay_over(data, override)
     for variable, section, key in (("MLFLOW_TRACKING_URI", "tracking", "uri"), ("AMENDS_STORE_URL", "store", "url")):
@@ -150,10 +151,13 @@ def _preset(name: str) -> dict[str, Any]:
     return read_yaml(PRESETS / f"{name}.yaml")
 
 
-def _put(data: dict[str, Any], sections: Sequence[str], value: Any) -> None:
-    for section in sections[:-1]:
+def _group(data: dict[str, Any], sections: Sequence[str], asked: str) -> dict[str, Any]:
+    """Return the group of settings that `sections` lead to, made where it is not there; `asked` is who wants it."""
+    for section in sections:
         data = data.setdefault(section, {})
-    data[sections[-1]] = value
+        if not isinstance(data, dict):
+            raise ConfigError(f"{asked}: {section!r} is a value, not a group of settings")
+    return data
 
 
 def _validated(data: dict[str, Any]) -> Config:
@@ -168,13 +172,10 @@ def _lay_over(data: dict[str, Any], override: str) -> None:
     if not equals or not key.strip():
         raise ConfigError(f"--set takes key=value, such as rank.agents=6; got {override!r}")
     *sections, last = key.strip().split(".")
-    for section in sections:
-        data = data.setdefault(section, {})
-        if not isinstance(data, dict):
-            raise ConfigError(f"--set {override}: {section!r} is a value, not a group of settings")
+    group = _group(data, sections, f"--set {override}")
     try:
         # A column's name is a text, whatever YAML would make of it ("#text", "2024", "Text: body").
-        data[last] = value if sections[-1:] == ["columns"] else yaml.safe_load(value)
+        group[last] = value if sections[-1:] == ["columns"] else yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not YAML; quote it") from error
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,17 +86,15 @@ def _rejected(item: Mapping[str, Any]) -> str:
     return f"{item['rows_rejected']:,} rejected{f' ({reasons})' if reasons else ''}"
 
 
-@contextmanager
-def progress(size: int) -> Iterator[Progress]:
-    """Yield what shows rows done, rows a second and time left, on a terminal; elsewhere, a line of JSON per stage.
+def progress(size: int) -> AbstractContextManager[Progress]:
+    """Return what gives what shows rows done, rows a second and time left; off a terminal, a line of JSON per stage.
 
     `size` is that of all files, in bytes.
     """
-    with _Bars(size) if sys.stderr.isatty() else _Lines() as show:
-        yield show
+    return _Bars(size) if sys.stderr.isatty() else _Lines()
 
 
-class _Lines:
+class _Lines(AbstractContextManager["Progress"]):
     """A line of JSON on standard error for each stage that has ended."""
 
     def __init__(self) -> None:
@@ -126,7 +124,7 @@ class _Lines:
             sys.stderr.flush()
 
 
-class _Bars:
+class _Bars(AbstractContextManager["Progress"]):
     """A bar on the terminal for each stage; how far prediction is shows in the bytes read."""
 
     def __init__(self, size: int) -> None:

@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 
 from models.families.encoder.runtime import cores
-from models.triage import TriageModel
 from pipeline.artefact import open_artefact
 from pipeline.config import Config
 from pipeline.feedback.sources import Discovery
@@ -76,11 +75,6 @@ def _note(config: Config, outcome: Outcome, options: argparse.Namespace) -> None
             f"the night is published, but cannot be noted in {config.nights} ({error.strerror}); mend it and run again"
         )
         raise Ended(report.STOPPED_BY_SYSTEM, said) from error
-
-
-def model(options: argparse.Namespace, config: Config) -> TriageModel:
-    """Return the model that `options` name."""
-    return open_artefact(located(options.model, config))
 
 
 def _night(

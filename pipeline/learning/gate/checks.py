@@ -159,12 +159,11 @@ def every_head(contest: Contest) -> str:
     """Refuse a model by which the headline figure of a head may fall by more than it may."""
     if contest.champion is None:
         return ""
-    most, places = contest.config.gate.max_head_loss, np.arange(len(contest.texts))
-    for name, gains in contest.gains_on(places, least=1).items():
-        gain = gains.get(HEADLINE[contest.data.schema[name].kind]) if name != MEAN else None
-        if gain is not None and name not in contest.gains and gain.value < -most:
-            return f"{name} falls by {-gain.value:.3f} on the few rows that carry it, too few for an interval"
+    most = contest.config.gate.max_head_loss
     for head in contest.shared:
+        gain = contest.thin_gains.get(head.name, {}).get(HEADLINE[head.kind])
+        if gain is not None and gain.value < -most:
+            return f"{head.name} falls by {-gain.value:.3f} on the few rows that carry it, too few for an interval"
         if not contest.targets[head.name].known.any():
             return f"no row of the test side that is new to the champion carries {head.name}"
     return _worst(contest, "", contest.gains, most)

@@ -102,10 +102,18 @@ class Contest:
         """How much higher every figure of the candidate is, by head and metric."""
         return self.gains_on(np.arange(len(self.texts)))
 
-    def gains_on(self, rows: Rows, least: int = LEAST) -> dict[str, dict[str, Figure]]:
-        """Return the same on some rows of the test side, of the heads that so many of them carry."""
+    @cached_property
+    def thin_gains(self) -> dict[str, dict[str, Figure]]:
+        """The same of the heads that fewer than `LEAST` rows carry: too few for an interval, not for a look."""
+        return self._gains(np.arange(len(self.texts)), 1, LEAST)
+
+    def gains_on(self, rows: Rows) -> dict[str, dict[str, Figure]]:
+        """Return the same on some rows of the test side, of the heads that `LEAST` of them carry."""
+        return self._gains(rows, LEAST)
+
+    def _gains(self, rows: Rows, least: int, below: float = np.inf) -> dict[str, dict[str, Figure]]:
         targets = {name: target.take(rows) for name, target in self.targets.items()}
-        told = Schema(tuple(head for head in self.shared if targets[head.name].known.sum() >= least))
+        told = Schema(tuple(head for head in self.shared if least <= targets[head.name].known.sum() < below))
         return compare(
             told, targets,
             self.splits.group[self.rows][rows], self.old.take(rows), self.new.take(rows),
