@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -19,6 +19,7 @@ from pipeline.settings import Data, Evaluation, Gate, Ingest, Model, Rank, Secti
 
 ROOT = Path(__file__).resolve().parent.parent
 _PASSWORD = re.compile(r"(://[^/@:]*:)[^@/]*@")
+Settings = TypeVar("Settings", bound=BaseModel)
 DEFAULT = ROOT / "configs" / "default.yaml"
 PRESETS = ROOT / "configs" / "presets"
 
@@ -41,6 +42,7 @@ class Config(Section):
     tracking: Tracking = Tracking()
     store: Store = Store()
     nights: str = "data/local/nights.jsonl"
+    desk: str = "configs/desk.yaml"
 
     def schema_(self) -> Schema:
         """Return the label schema that `labels` names or holds.
@@ -70,11 +72,11 @@ class Config(Section):
         data = self.model_dump()
         for override in overrides:
             _lay_over(data, override)
-        return _validated(data)
+        return validated(Config, data)
 
     def digest(self) -> str:
         """Return the SHA-256 of all settings but where things are kept, as 64 hexadecimal digits."""
-        settings = self.model_dump(exclude={"tracking", "store", "nights"})
+        settings = self.model_dump(exclude={"tracking", "store", "nights", "desk"})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def public(self) -> dict[str, Any]:
@@ -141,7 +143,7 @@ def load(path: str | Path = DEFAULT, overrides: Iterable[str] = (), preset: str 
     for variable, section, key in (("MLFLOW_TRACKING_URI", "tracking", "uri"), ("AMENDS_STORE_URL", "store", "url")):
         if os.environ.get(variable) and isinstance(data.setdefault(section, {}), dict):
             data[section][key] = os.environ[variable]
-    return _validated(data)
+    return validated(Config, data)
 
 
 def _preset(name: str) -> dict[str, Any]:
@@ -160,11 +162,18 @@ def _group(data: dict[str, Any], sections: Sequence[str], asked: str) -> dict[st
     return data
 
 
-def _validated(data: dict[str, Any]) -> Config:
+def validated(kind: type[Settings], data: dict[str, Any], where: str = "") -> Settings:
+    """Return `data` as settings of `kind`; `where` begins the sentence of an error.
+
+    Raises
+    ------
+    ConfigError
+        An unknown key (the nearest known one is named), or a value out of its range.
+    """
     try:
-        return Config.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(_sentence(error, data)) from None
+        raise ConfigError(where + _sentence(kind, error)) from None
 
 
 def _lay_over(data: dict[str, Any], override: str) -> None:
@@ -180,11 +189,11 @@ def _lay_over(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: the value is not YAML; quote it") from error
 
 
-def _sentence(error: ValidationError, data: Mapping[str, Any]) -> str:
+def _sentence(kind: type[BaseModel], error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "config"
     if first["type"] == "extra_forbidden":
-        known = _known_keys(first["loc"])
+        known = _known_keys(kind, first["loc"])
         hint = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
         tail = f"did you mean {hint[0]!r}?" if hint else f"known here are {', '.join(sorted(known))}."
         return f"unknown setting {where!r}; {tail}"
@@ -197,9 +206,9 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+def _known_keys(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """Return the keys known in the group of settings that holds `location`."""
-    group: Any = Config
+    group: Any = kind
     for part in location[:-1]:
         if isinstance(part, str) and part in group.model_fields:
             annotation = group.model_fields[part].annotation
