@@ -32,11 +32,10 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code."""
-    options = parser(__doc__).parse_args(arguments)
+    commands = parser(__doc__)
+    options = commands.parse_args(arguments)
     if not options.history and not (options.inputs and (options.output or options.dry_run or options.trace)):
-        parser(__doc__).error(
-            "INPUT and --output DIR are needed (or --dry-run or --trace ID in place of DIR; or --history)"
-        )
+        commands.error("INPUT and --output DIR are needed (or --dry-run or --trace ID in place of DIR; or --history)")
     from pipeline.config import load
 
     try:
@@ -81,6 +80,10 @@ def worked(options: Namespace, config: Config, found: Discovery, now: datetime |
         return 0
     from pipeline.triage import unattended
 
+    if options.enqueue:
+        from pipeline.followup.night import check, take_in
+
+        check(config)
     try:
         night = unattended.night(found, config, options, now, since)
     except unattended.Ended as ended:
@@ -88,9 +91,7 @@ def worked(options: Namespace, config: Config, found: Discovery, now: datetime |
         return ended.code
     print(report.closing(night.manifest, options.output, again=night.again))
     if options.enqueue:
-        from pipeline.followup.store import enqueue_list
-
-        print(f"desk: {enqueue_list(config.store.url, options.output / 'escalations.parquet', now)}")
+        print(f"desk: {take_in(config, options.output, now)}")
     return report.exit_code(night.manifest, config)
 
 

@@ -1,8 +1,11 @@
 """Serve the desk, where a team sees whom to call first and why, and the JSON API.
 
-python serve.py --demo                          the desk on http://127.0.0.1:8000, on this machine alone
-python serve.py --port 8080                     the API without the desk
-python serve.py --model models:/amends-triage/3 --set store.url=sqlite:///data/local/other.db
+python serve.py --demo                          the desk with a demo user; prints a link that works once
+python serve.py user add ana --role lead        who may sign in; then:
+python serve.py --port 8080                     the desk and the API
+python serve.py key add crm --scope feedback    a key for a program
+python serve.py backup cases.bak                all cases in one file; restore puts them back; audit checks the log
+python serve.py --set desk=configs/ours.yaml    other rules of the desk
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ipaddress
+import os
 import signal
 import socket
 import sys
@@ -18,29 +22,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.config import Config
 
-# Heavy imports stand where they are used: `--help` answers at once, and so does /readyz while the model loads.
+# Heavy imports stand where they are used: /readyz answers while the model loads.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until Ctrl-C; return the exit code (0 stopped, 2 bad input or config)."""
-    options = parser().parse_args(arguments)
-    try:
-        listener = listen(options.host, options.port, demo=options.demo)
-    except ValueError as error:
-        print(f"serve.py: {error}", file=sys.stderr)
-        return 2
+    """Serve until Ctrl-C, or do what a command says; return the exit code (0 done, 2 bad input or config)."""
     from pipeline.config import ConfigError, load
 
-    with listener:
-        try:
+    options = parser().parse_args(arguments)
+    try:
+        if options.command:
+            from pipeline.web import commands
+
+            for line in commands.run(options, load(options.config, options.set)):
+                print(line)
+            return 0
+        with listen(options.host, options.port, demo=options.demo) as listener:
             return serve(options, load(options.config, options.set), listener)
-        except ConfigError as error:
-            print(f"serve.py: {error}", file=sys.stderr)
-            return 2
+    except (ConfigError, ValueError) as error:
+        print(f"serve.py: {error}", file=sys.stderr)
+        return 2
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
+    from pipeline.web.commands import add_commands
+
     out = argparse.ArgumentParser(
         prog="serve.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -49,7 +56,8 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--config", default="configs/default.yaml", help="settings (default: %(default)s)")
     out.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting; repeatable")
     out.add_argument("--model", default="champion", help="alias, version or URI of the model (default: %(default)s)")
-    out.add_argument("--demo", action="store_true", help="open the desk without sign-in, on this machine alone")
+    out.add_argument("--demo", action="store_true", help="a user without a password, on this machine alone")
+    add_commands(out)
     return out
 
 
@@ -73,25 +81,16 @@ def serve(options: argparse.Namespace, config: Config, listener: socket.socket) 
     """Open the store, load the model in the background, and answer until stopped."""
     import uvicorn
 
-    from pipeline.followup.store import Store
-    from pipeline.web.app import create_app
-    from pipeline.web.scorer import Loading, Scorer
+    from pipeline.web.running import running
 
-    def scorer() -> Scorer:
-        from pipeline.triage import scoring
-
-        return scoring.Scorer.load(options.model, config)
-
-    store, loading = Store.open(config.store.url), Loading(scorer)
     host, port = listener.getsockname()[:2]
-    app = create_app(store=store, scorer=loading, demo=options.demo, loopback=ipaddress.ip_address(host).is_loopback)
-    loading.start()
-    print(f"Amends is on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops it)", flush=True)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False, proxy_headers=False))
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops a service ends like Ctrl-C, with code 0
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
-    store.close()
+    with running(config, options.model, address, os.environ, demo=options.demo) as (app, said):
+        print(f"Amends is on {address} (Ctrl-C stops it)", *said, sep="\n", flush=True)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False, proxy_headers=False))
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
     return 0
 
 

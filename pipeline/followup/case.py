@@ -7,16 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-STATUSES = ("open", "contacted", "resolved", "dismissed")
-# A customer has at most one live case; a closed one stays as it was and a new matter gets a case of its own.
+STATUSES = ("open", "contacted", "closed")
+# A customer has at most one live case; a closed one is opened again, or a new matter gets a case of its own.
 LIVE = ("open", "contacted")
-# Every step can be taken back by hand: a slip of the finger must not lose a customer.
-MOVES = {
-    "open": ("contacted", "resolved", "dismissed"),
-    "contacted": ("resolved", "dismissed", "open"),
-    "resolved": ("open",),
-    "dismissed": ("open",),
-}
+OUTCOMES = ("resolved", "lost", "not_detractor")
+# What makes a moment of misery a moment of magic, in this order.
+STEPS = ("own", "fix", "make_up", "cause", "thank")
 
 
 class UnknownCaseError(KeyError):
@@ -30,7 +26,14 @@ class UnknownCaseError(KeyError):
 
 
 class ConflictError(ValueError):
-    """A change that came too late or is not allowed from where the case stands; the message is one sentence."""
+    """A change that came too late or is not allowed from where the case stands; the message is one sentence.
+
+    `owner` is who has the case instead, where that is the reason.
+    """
+
+    def __init__(self, sentence: str, *, owner: str | None = None) -> None:
+        super().__init__(sentence)
+        self.owner = owner
 
 
 class Reason(NamedTuple):
@@ -53,6 +56,8 @@ class Text:
     lang: str | None = None
     priority: float | None = None
     labels: tuple[str, ...] = ()
+    nps: float | None = None
+    number: int | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -62,12 +67,23 @@ class Text:
 
 @dataclass(frozen=True)
 class Event:
-    """One entry of a case's history: who did what, and when."""
+    """One entry of a case's history: who did what, when, and from where."""
 
     at: datetime
     who: str
     what: str
     detail: dict[str, Any] = field(default_factory=dict)
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Gift:
+    """What was given to make up for it, in the currency of the budget."""
+
+    author: str
+    amount: float
+    what: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -75,7 +91,8 @@ class Case:
     """One customer's matter, open or closed; `texts` (newest first) and `events` (oldest first) by `Store.case` alone.
 
     `labels` holds, per head, the label or the list of labels of the lead text; `confidence`, per head, the
-    probability of that label, or, for a binary head, of yes. `version` counts the changes of the row.
+    probability of that label, or, for a binary head, of yes. `version` counts the changes of the row. `standing` is
+    the place in the queue: the priority, less what the due time still allows (see `pipeline.followup.clock`).
     """
 
     id: int
@@ -87,6 +104,7 @@ class Case:
     opened_at: datetime
     updated_at: datetime
     version: int = 1
+    standing: float = 0.0
     customer_id: str | None = None
     customer_value: float | None = None
     reasons: tuple[Reason, ...] = ()
@@ -101,21 +119,50 @@ class Case:
     review_reason: str | None = None
     model_version: str | None = None
     scored_at: datetime | None = None
+    owner: str | None = None
+    lease_until: datetime | None = None
+    due_at: datetime | None = None
+    due_told: bool = False
+    next_at: datetime | None = None
+    attempts: int = 0
+    first_contact_at: datetime | None = None
+    closed_at: datetime | None = None
+    outcome: str | None = None
+    root_cause: str | None = None
+    second_failure: bool = False
+    spent: float = 0.0
+    steps: dict[str, Any] = field(default_factory=dict)
+    nps_before: float | None = None
+    ask_at: datetime | None = None
+    asked_at: datetime | None = None
+    nps_after: float | None = None
+    answered_at: datetime | None = None
     texts: tuple[Text, ...] = ()
     events: tuple[Event, ...] = ()
+    gifts: tuple[Gift, ...] = ()
 
     @property
-    def moves(self) -> tuple[str, ...]:
-        """The statuses that this case may be given now."""
-        return MOVES[self.status]
+    def live(self) -> bool:
+        """Whether the matter is still open."""
+        return self.status in LIVE
+
+    def held_by(self, now: datetime) -> str | None:
+        """Return who has the case at `now`; None where it is free, or a lease has run out."""
+        return self.owner if self.owner and self.lease_until and self.lease_until > now else None
+
+    def overdue(self, now: datetime) -> bool:
+        """Return whether the customer should have heard from a person, or had it made right, before `now`."""
+        return self.live and self.due_at is not None and self.due_at < now
 
 
 class Enqueued(NamedTuple):
-    """What became of the escalations of a dump; the three add up to its rows."""
+    """What became of the escalations of a dump; the four add up to its rows."""
 
     opened: int
+    reopened: int
     updated: int
     unchanged: int
 
     def __str__(self) -> str:
-        return f"{self.opened} cases opened, {self.updated} updated, {self.unchanged} unchanged"
+        again = f"{self.reopened} opened again, " if self.reopened else ""
+        return f"{self.opened} cases opened, {again}{self.updated} updated, {self.unchanged} unchanged"

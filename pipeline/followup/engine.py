@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,6 @@ from pipeline.config import ConfigError, resolve
 
 # SQLite before 3.51.3 can lose commits in WAL mode (the WAL-reset bug).
 _WAL_IS_SAFE = (3, 51, 3)
-# Any number will do, as long as all writers of the store take the same one.
-_WRITERS = 0x616D656E6473
 
 
 def connect(url: str) -> Engine:
@@ -25,7 +24,7 @@ def connect(url: str) -> Engine:
     ConfigError
         `url` is not a database URL, its driver is not installed, or it is an SQLite database in memory.
     """
-    where = _located(url)
+    where = located(url)
     try:
         # Parameters are what customers wrote: an error must not carry them into a log.
         wait = {"timeout": 30} if where.get_backend_name() == "sqlite" else {}
@@ -40,21 +39,35 @@ def connect(url: str) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """Yield a connection in a transaction that no other writer of the same kind overlaps; it commits at the end.
+    """Yield a connection in a transaction that commits at the end.
 
     SQLite: the write lock is taken at the start, because a reader that turns writer half-way is refused at once
-    instead of waiting. PostgreSQL: an advisory lock for the length of the transaction.
+    instead of waiting. PostgreSQL: writers overlap; conditions and locks on rows decide between them.
     """
     with engine.connect().execution_options(amends_writes=True) as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS})
         yield connection
 
 
-def _located(url: str) -> URL:
+@contextmanager
+def alone(engine: Engine, work: str) -> Iterator[Connection]:
+    """Yield a connection as `writing` does, while nobody else does `work` (such as ``enqueue``) on this database."""
+    with writing(engine) as connection:
+        lock(connection, work)
+        yield connection
+
+
+def lock(connection: Connection, work: str) -> None:
+    """Wait until nobody else does `work` on this database, and keep them from it until the transaction ends."""
+    if connection.dialect.name == "postgresql":  # on SQLite a writer is alone in any case
+        key = int.from_bytes(hashlib.sha256(f"amends {work}".encode()).digest()[:7], "big")
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def located(url: str) -> URL:
+    """Return `url` with the driver that we use; the folder of an SQLite file is made."""
     try:
         where = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         raise ConfigError("store.url must be a database URL such as sqlite:///data/local/amends.db") from error
     if where.drivername == "postgresql":
         where = where.set(drivername="postgresql+psycopg")

@@ -63,7 +63,7 @@ def read(table: pa.Table) -> list[Escalation]:
     if missing:
         raise ValueError(f"escalations need the columns {', '.join(REQUIRED)}; missing: {', '.join(missing)}")
     single, multiple, binary = _heads(table.schema)
-    return [_escalation(row, single, multiple, binary) for row in table.to_pylist()]
+    return [_escalation(_storable(row), single, multiple, binary) for row in table.to_pylist()]
 
 
 def instant(value: object) -> datetime | None:
@@ -79,6 +79,19 @@ def instant(value: object) -> datetime | None:
         return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
     except OverflowError:
         return None
+
+
+def storable(text: str) -> str:
+    """Return `text` as every database keeps it: PostgreSQL has no place for U+0000, whose picture stands for it."""
+    return text.replace("\x00", "\u2400")
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _storable(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    return storable(value) if isinstance(value, str) else value
 
 
 def _heads(schema: pa.Schema) -> tuple[list[str], list[str], list[str]]:
@@ -146,6 +159,7 @@ def _text(entry: Mapping[str, Any]) -> Text:
         lang=entry.get("lang"),
         priority=_number(entry.get("priority")),
         labels=tuple(entry.get("labels") or ()),
+        nps=_number(entry.get("nps")),
     )
 
 

@@ -19,7 +19,7 @@ class CalendarRules(Section):
     """When the team works."""
 
     zone: str = "UTC"
-    hours: dict[Weekday, str] = {day: "09:00-17:00" for day in ("mon", "tue", "wed", "thu", "fri")}
+    hours: dict[Weekday, str] = dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), "09:00-17:00")
     country: str | None = None
     holidays: list[date] = []
 
@@ -76,8 +76,13 @@ class Policy(Section):
 
     calendar: CalendarRules = CalendarRules()
     due_head: str = "urgency"
-    due: dict[str, str] = {"critical": "1 h", "high": "8 h", "normal": "2 working days", "low": "10 working days"}
+    due: dict[str, str] = {
+        "critical": "1 h", "high": "8 h", "normal": "2 working days", "low": "10 working days",
+        "other": "2 working days",
+    }  # fmt: skip
+    settle: str = "5 working days"
     ageing_points_per_day: Annotated[float, Field(ge=0)] = 10
+    live_from: Annotated[float, Field(ge=0, le=100)] = 60
     lease_minutes: Annotated[float, Field(gt=0)] = 30
     hand_over_hours: Annotated[float, Field(gt=0)] = 24
     reopen_days: Annotated[float, Field(ge=0)] = 14
@@ -94,6 +99,13 @@ class Policy(Section):
     webhooks: list[Webhook] = []
     webhook_hosts: list[str] = []
     webhook_attempts: Annotated[int, Field(ge=1, le=50)] = 12
+
+    @field_validator("due")
+    @classmethod
+    def _every_label_is_due(cls, due: dict[str, str]) -> dict[str, str]:
+        if "other" not in due:
+            raise ValueError("say what holds where the head has no label, such as other: 2 working days")
+        return due
 
     @field_validator("root_causes")
     @classmethod

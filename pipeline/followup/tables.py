@@ -1,11 +1,14 @@
-"""The tables of the case store, for SQLite and PostgreSQL alike."""
+"""The tables of the case store, for SQLite and PostgreSQL alike; `migrations/` makes them.
+
+A column marked ``words`` holds what a customer wrote or what must stay secret: the audit log has its SHA-256 alone.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
-    DDL,
     JSON,
     Boolean,
     CheckConstraint,
@@ -16,16 +19,16 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
-    event,
 )
 from sqlalchemy.types import TypeDecorator
 
-from pipeline.followup.case import LIVE, STATUSES
+from pipeline.followup.case import LIVE, OUTCOMES, STATUSES
 
 
 class Instant(TypeDecorator[datetime]):
@@ -54,58 +57,105 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _any_of(column: str, values: tuple[str, ...]) -> str:
+def any_of(column: str, values: tuple[str, ...]) -> str:
+    """Return the condition, in SQL, that `column` holds one of `values`."""
     return f"{column} IN ({', '.join(repr(value) for value in values)})"
 
 
 METADATA = MetaData(
-    naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"}
-)
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s", "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)  # fmt: skip
+WORDS = {"words": True}
 
-CASES = Table(
+
+def _table(name: str, *columns: Any, audited: bool = True) -> Table:
+    """Return a table with a number of its own; `audited` tables follow from the audit log."""
+    return Table(name, METADATA, Column("id", Integer, primary_key=True), *columns, info={"audited": audited})
+
+
+# The narrow columns stand first: a filter that reads many rows never has to step over the texts.
+CASES = _table(
     "cases",
-    METADATA,
-    Column("id", Integer, primary_key=True),
     Column("case_key", String, nullable=False, index=True),
-    Column("customer_id", String),
-    Column("customer_value", Double),
     Column("status", String, nullable=False),
     Column("priority", Double, nullable=False),
-    Column("reasons", JSON, nullable=False),
+    Column("standing", Double, nullable=False),
+    Column("second_failure", Boolean, nullable=False),
+    Column("review", Boolean, nullable=False),
+    Column("owner", String),
+    Column("lease_until", Instant),
+    Column("due_at", Instant),
+    Column("next_at", Instant),
+    Column("waiting_since", Instant),
     Column("labels", JSON, nullable=False),
-    Column("confidence", JSON, nullable=False),
-    Column("lead_id", String, nullable=False),
-    Column("text", Text, nullable=False),
     Column("channel", String),
     Column("lang", String),
-    Column("created_at", Instant),
-    Column("waiting_since", Instant),
-    Column("n_texts", Integer, nullable=False),
-    Column("review", Boolean, nullable=False),
-    Column("review_reason", String),
-    Column("model_version", String),
-    Column("scored_at", Instant),
+    Column("customer_id", String),
+    Column("customer_value", Double),
     Column("opened_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("version", Integer, nullable=False),
-    CheckConstraint(_any_of("status", STATUSES), name="status"),
+    Column("attempts", Integer, nullable=False),
+    Column("first_contact_at", Instant),
+    Column("closed_at", Instant),
+    Column("outcome", String),
+    Column("root_cause", String),
+    Column("spent", Double, nullable=False),
+    Column("steps", JSON, nullable=False),
+    Column("nps_before", Double),
+    Column("ask_at", Instant),
+    Column("asked_at", Instant),
+    Column("nps_after", Double),
+    Column("answered_at", Instant),
+    Column("due_told", Boolean, nullable=False),
+    Column("lead_id", String, nullable=False),
+    Column("created_at", Instant),
+    Column("n_texts", Integer, nullable=False),
+    Column("review_reason", String),
+    Column("model_version", String),
+    Column("scored_at", Instant),
+    Column("confidence", JSON, nullable=False),
+    Column("reasons", JSON, nullable=False, info=WORDS),
+    Column("text", Text, nullable=False, info=WORDS),
+    CheckConstraint(any_of("status", STATUSES), name="status"),
+    CheckConstraint(f"outcome IS NULL OR {any_of('outcome', OUTCOMES)}", name="outcome"),
+    # A case cannot be closed without an outcome and a root cause, whatever the code does.
+    CheckConstraint(
+        "status <> 'closed' OR (outcome IS NOT NULL AND root_cause IS NOT NULL AND closed_at IS NOT NULL)",
+        name="closed",
+    ),
 )
-# At most one live case per customer: the database holds it, whatever the code does.
-Index(
-    "uq_cases_live",
-    CASES.c.case_key,
-    unique=True,
-    sqlite_where=CASES.c.status.in_(LIVE),
-    postgresql_where=CASES.c.status.in_(LIVE),
-)
-# The order of the queue, so that a page of it is read and not sorted.
-QUEUE_ORDER = (CASES.c.priority.desc(), CASES.c.waiting_since.asc().nulls_last(), CASES.c.id.asc())
-Index("ix_cases_queue", CASES.c.status, CASES.c.priority.desc())
+_IS_LIVE = CASES.c.status.in_(LIVE)
 
-FEEDBACK = Table(
+
+def _index(name: str, *columns: Any, where: Any = None, unique: bool = False) -> None:
+    only = {} if where is None else {"sqlite_where": where, "postgresql_where": where}
+    Index(name, *columns, unique=unique, **only)
+
+
+# At most one live case per customer: the database holds it, whatever the code does.
+_index("uq_cases_live", CASES.c.case_key, where=_IS_LIVE, unique=True)
+# The order of the queue, so that a page of it is read and not sorted.
+QUEUE_ORDER = (CASES.c.second_failure.desc(), CASES.c.standing.desc(), CASES.c.id.asc())
+_index("ix_cases_queue", *QUEUE_ORDER, where=_IS_LIVE)
+_index("ix_cases_free", *QUEUE_ORDER, where=_IS_LIVE & CASES.c.owner.is_(None))
+_index("ix_cases_owner", CASES.c.owner, where=_IS_LIVE & CASES.c.owner.is_not(None))
+_index("ix_cases_lease", CASES.c.lease_until, where=_IS_LIVE & CASES.c.owner.is_not(None))
+_index("ix_cases_due", CASES.c.due_at, where=_IS_LIVE)
+# All that the counts of the tabs look at, so that they read an index and no rows.
+_index(
+    "ix_cases_counts", CASES.c.status, CASES.c.owner, CASES.c.lease_until, CASES.c.due_at, CASES.c.next_at,
+    CASES.c.review, CASES.c.second_failure,
+)  # fmt: skip
+_index("ix_cases_closed", CASES.c.closed_at)
+_index("ix_cases_ask", CASES.c.ask_at, where=CASES.c.asked_at.is_(None))
+
+FEEDBACK = _table(
     "feedback",
-    METADATA,
-    Column("id", Integer, primary_key=True),
     Column("case_id", ForeignKey("cases.id"), nullable=False, index=True),
     Column("case_key", String, nullable=False),
     Column("text_id", String, nullable=False),
@@ -114,40 +164,135 @@ FEEDBACK = Table(
     Column("created_at", Instant),
     Column("channel", String),
     Column("lang", String),
-    Column("text", Text, nullable=False),
+    Column("text", Text, nullable=False, info=WORDS),
     Column("priority", Double),
     Column("labels", JSON, nullable=False),
     Column("added_at", Instant, nullable=False),
+    Column("nps", Double),
     # A text is counted once per customer, however often its dump is read.
     UniqueConstraint("case_key", "text_id", "digest", name="uq_feedback_text"),
 )
-
-EVENTS = Table(
-    "events",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("case_id", ForeignKey("cases.id"), nullable=False, index=True),
+CORRECTIONS = _table(
+    "corrections",
+    Column("feedback_id", ForeignKey("feedback.id"), nullable=False, index=True),
+    Column("head", String, nullable=False),
+    Column("label", String, nullable=False),
+    Column("instead_of", String),
+    Column("author", String, nullable=False),
     Column("at", Instant, nullable=False),
-    Column("who", String, nullable=False),
+)
+GIFTS = _table(
+    "gifts",
+    Column("case_id", ForeignKey("cases.id"), nullable=False, index=True),
+    Column("author", String, nullable=False),
+    Column("amount", Double, nullable=False),
     Column("what", String, nullable=False),
-    Column("detail", JSON, nullable=False),
+    Column("at", Instant, nullable=False),
+    CheckConstraint("amount > 0", name="amount"),
+)
+_index("ix_gifts_author", GIFTS.c.author, GIFTS.c.at)
+PROMOTERS = _table(
+    "promoters",
+    Column("case_key", String, nullable=False),
+    Column("text_id", String, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("customer_id", String),
+    Column("customer_value", Double),
+    Column("reach", Double),
+    Column("nps", Double),
+    Column("channel", String),
+    Column("lang", String),
+    Column("created_at", Instant),
+    Column("added_at", Instant, nullable=False),
+    Column("thanked_at", Instant),
+    Column("thanked_by", String),
+    Column("text", Text, nullable=False, info=WORDS),
+    UniqueConstraint("case_key", "text_id", "digest", name="uq_promoters_text"),
+)
+USERS = _table(
+    "users",
+    Column("name", String, nullable=False, unique=True),
+    Column("role", String, nullable=False),
+    Column("password", String, info=WORDS),
+    Column("active", Boolean, nullable=False),
+    Column("language", String),
+    Column("added_at", Instant, nullable=False),
+    Column("feed", String(64), info=WORDS, unique=True),
+)
+KEYS = _table(
+    "api_keys",
+    Column("name", String, nullable=False, unique=True),
+    Column("digest", String(64), nullable=False, unique=True, info=WORDS),
+    Column("scopes", JSON, nullable=False),
+    Column("added_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+VIEWS = _table(
+    "views",
+    Column("owner", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("query", String, nullable=False),
+    Column("active", Boolean, nullable=False),
+    UniqueConstraint("owner", "name", name="uq_views_name"),
 )
 
+# What follows is of the moment (who is signed in, what is still to be sent) and stands outside of the log.
+SESSIONS = _table(
+    "sessions",
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
+    Column("csrf", String, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    audited=False,
+)
+LINKS = _table(
+    "links",
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    audited=False,
+)
+ATTEMPTS = _table(
+    "attempts",
+    Column("name", String, nullable=False, unique=True),
+    Column("failed", Integer, nullable=False),
+    Column("closed_until", Instant),
+    audited=False,
+)
+OUTBOX = _table(
+    "outbox",
+    Column("event", String, nullable=False),
+    Column("url", String, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("try_at", Instant, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("sent_at", Instant),
+    Column("problem", String),
+    audited=False,
+)
+RECEIVED = _table(
+    "received",
+    Column("key", String, nullable=False, unique=True),
+    Column("digest", String(64), nullable=False),
+    Column("answer", JSON, nullable=False),
+    Column("at", Instant, nullable=False),
+    audited=False,
+)
 
-def _append_only() -> None:
-    """Let the database itself refuse to change or delete history."""
-    for change in ("UPDATE", "DELETE"):
-        name = f"events_no_{change.lower()}"
-        head = f"CREATE TRIGGER {name} BEFORE {change} ON events"
-        _after_create("sqlite", f"{head} BEGIN SELECT RAISE(ABORT, 'events are append-only'); END")
-        body = "$$ BEGIN RAISE EXCEPTION 'events are append-only'; END $$"
-        _after_create("postgresql", f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS {body}")
-        _after_create("postgresql", f"{head} FOR EACH ROW EXECUTE FUNCTION {name}()")
-
-
-def _after_create(dialect: str, statement: str) -> None:
-    definition = DDL(statement)  # type: ignore[no-untyped-call]
-    event.listen(EVENTS, "after_create", definition.execute_if(dialect=dialect))
-
-
-_append_only()
+# The log itself: every entry names the one before it by its hash. The database refuses to change or delete one.
+AUDIT = Table(
+    "audit_log",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("who", String, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("case_id", Integer, index=True),
+    Column("detail", JSON, nullable=False),
+    Column("rows", JSON, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+AUDITED = {name: table for name, table in METADATA.tables.items() if table.info.get("audited")}

@@ -18,6 +18,7 @@ TEXT = pa.struct(
     [
         ("id", pa.string()), ("source", pa.string()), ("created_at", pa.string()), ("channel", pa.string()),
         ("lang", pa.string()), ("text", pa.string()), ("priority", pa.float64()), ("labels", pa.list_(pa.string())),
+        ("nps", pa.float64()),
     ]
 )  # fmt: skip
 
@@ -87,6 +88,12 @@ class CaseTexts:
         self._rows.append(row)
         if len(self._rows) > 2 * MOST_TEXTS:
             self._rows = self.newest()
+
+    def led_by_any(self) -> dict[str, Any]:
+        """Return the text that leads; one to review leads where there is no other."""
+        if self.lead is None:
+            self.lead = max(self._rows, key=_rank_of)
+        return self.lead
 
     def newest(self) -> list[dict[str, Any]]:
         """Return the newest texts, newest first; the one that leads is always among them."""

@@ -16,6 +16,7 @@ from models.triage import TriageModel
 from pipeline.config import Config
 from pipeline.feedback.record import CANONICAL, Batch
 
+from .answers import PROMOTERS, foremost
 from .cases import CaseTexts, Leaders, escalations
 from .chunks import PredictedChunk, read
 from .context import CODES, DumpContext
@@ -40,8 +41,10 @@ class Listing:
     ----------
     counts
         What became of the rows of each file that could be read, by its number.
-    reviewed
-        How many rows are to review.
+    reviewed, answered
+        How many rows are to review, and how many are known customers' answers.
+    promoters
+        The people worth thanking.
     labels
         How often each label was given, by head.
     """
@@ -58,7 +61,8 @@ class Listing:
         self._promised = Promised(model, config.rank.promise)
         self._placed: list[Placed] = []
         self.counts: dict[int, FileCount] = {}
-        self.reviewed = 0
+        self.reviewed = self.answered = 0
+        self.promoters: pa.Table = PROMOTERS.empty_table()
         self.labels: dict[str, Counter[str]] = defaultdict(Counter)
 
     def place(self, plan: Plan, parts: Parts) -> None:
@@ -95,18 +99,23 @@ class Listing:
         return path
 
     def rank(self, parts: Parts) -> None:
-        """Write every scored row, and the rows to review."""
+        """Write every scored row, the rows to review, the answers, and whom to thank."""
         for one in self._workers.map("rank", self._placed):
-            scored, doubtful = unpacked(one.scored), unpacked(one.doubtful)
+            scored, doubtful, answered = unpacked(one.scored), unpacked(one.doubtful), unpacked(one.answers)
             parts.write("scored", scored)
             parts.write("review", doubtful)
+            parts.write("answers", answered)
             self.reviewed += doubtful.num_rows
+            self.answered += answered.num_rows
+            thankful = pa.concat_tables([self.promoters, unpacked(one.promoters)])
+            self.promoters = foremost(thankful, self._config.rank.capacity)
             if one.leads:
                 self._leaders.add(*zip(*one.leads, strict=True))
             self._promised.add(one.likely)
             for head, counted in one.labels.items():
                 self.labels[head].update(counted)
             self._step("ranking", scored.num_rows)
+        parts.write("promoters", self.promoters)
 
     def gather(self) -> tuple[pa.Table, Promise | None]:
         """Return the list, with the texts of its customers, and what may be promised of it."""

@@ -187,6 +187,8 @@ class Nightly:
             "escalations": listed,
             "capacity": self._config.rank.capacity,
             "review": listing.reviewed,
+            "answers": listing.answered,
+            "promoters": listing.promoters.num_rows,
             "labels": {head: dict(sorted(counted.items())) for head, counted in listing.labels.items()},
             "promise": promise.to_json() if promise else None,
             "model_version": self._model.version,

@@ -22,7 +22,7 @@ from .durable import DurableFile
 MANIFEST, SUMMARY = "manifest.json", "summary.md"
 FILES = {
     MANIFEST, "scored.parquet", "rejected.parquet", "review.parquet",
-    "escalations.parquet", "escalations.csv", "escalations.html", SUMMARY,
+    "answers.parquet", "promoters.parquet", "escalations.parquet", "escalations.csv", "escalations.html", SUMMARY,
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pipeline.config import Config
 from pipeline.feedback.record import BEFORE_SINCE, Batch, Chunk, Reject
 from pipeline.feedback.validation import Validator
 
+from .answers import answers, promoters
 from .cases import Leaders, case_key
 from .chunks import PredictedChunk, predictions_of, read
 from .context import Places
@@ -68,10 +70,12 @@ class Placed:
 
 @dataclass(frozen=True)
 class Ranked:
-    """The scored rows of a chunk, those to review with their texts, and what the night counts over all chunks."""
+    """The scored rows of a chunk, those to review with their texts, and what the night gathers over all chunks."""
 
     scored: bytes
     doubtful: bytes
+    answers: bytes
+    promoters: bytes
     leads: list[Lead]
     likely: NDArray[np.int64]
     labels: dict[str, Counter[str]]
@@ -108,14 +112,17 @@ class Work:
         predictions = predictions_of(rows, self._model.schema)
         scored = self._scored(placed, rows, predictions, self._unexplained, np.arange(rows.num_rows))
         beside = scored.append_column("text", rows.column("text"))
+        keys, led = _keys(rows), ~scored.column("review").to_numpy()
+        sure = scored.filter(pa.array(led))
         leaders = Leaders(self._config.rank.capacity)
-        led = pa.array(~scored.column("review").to_numpy())
-        leaders.add(
-            _keys(rows.filter(led)), *(scored.filter(led).column(name).to_pylist() for name in ("priority", "id"))
-        )
+        leaders.add([*compress(keys, led)], *(sure.column(name).to_pylist() for name in ("priority", "id")))
+        thankful = promoters(rows, keys, self._config.rank.capacity)
         doubtful = beside.filter(scored.column("review"))
         likely = self._promised.counted(predictions)
-        return Ranked(_packed(scored), _packed(doubtful), leaders.best(), likely, self._labels(scored))
+        return Ranked(
+            _packed(scored), _packed(doubtful), _packed(answers(rows)), _packed(thankful), leaders.best(), likely,
+            self._labels(scored),
+        )  # fmt: skip
 
     def gather(self, placed: Placed) -> list[tuple[str, dict[str, Any]]]:
         """Return the rows of the chunk that belong to cases on the list, by the key of the case.

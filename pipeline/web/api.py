@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Header, HTTPException, Query, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
-from pipeline.followup.case import STATUSES, Case
+from pipeline.followup import live
+from pipeline.followup.audit import Actor
+from pipeline.followup.case import Case, ConflictError
+from pipeline.followup.queue import TABS, Filter, counts, page
 from pipeline.followup.store import Store
+from pipeline.web.access import visitor_of
 from pipeline.web.body import json_body
 from pipeline.web.scorer import Scorer
 
@@ -50,6 +55,19 @@ class Scored(BaseModel):
     rejected: list[Rejected]
 
 
+class Became(BaseModel):
+    """What became of a customer's case."""
+
+    case_key: str
+    became: str
+
+
+class TakenIn(Scored):
+    """What was scored, and what became of each customer."""
+
+    cases: list[Became]
+
+
 class Escalations(BaseModel):
     """A part of the queue, most important first; `next` is the offset of the part after it, if there is one."""
 
@@ -70,10 +88,9 @@ class Sentence(BaseModel):
     detail: str
 
 
-def api(store: Store, scorer: Scorer, *, allowed: bool) -> APIRouter:
-    """Return the routes; `/v1/` answers 403 unless `allowed`."""
+def api(store: Store, scorer: Scorer, forget: Callable[[], None]) -> APIRouter:
+    """Return the routes; `forget` is called when what was counted of the cases has changed."""
     router = APIRouter(default_response_class=PlainJSON)
-    closed = [Depends(lambda: _allow(allowed))]
     body = {
         "required": True,
         "content": {"application/json": {"schema": Records.model_json_schema(), "example": EXAMPLE}},
@@ -81,40 +98,62 @@ def api(store: Store, scorer: Scorer, *, allowed: bool) -> APIRouter:
 
     @router.post(
         "/v1/score",
-        dependencies=closed,
         response_model=Scored,
-        responses={code: {"model": Sentence} for code in (403, 413, 415, 422, 503)},
+        responses={code: {"model": Sentence} for code in (401, 403, 413, 415, 422, 503)},
         openapi_extra={"requestBody": body},
         summary="Score up to 1,000 records of feedback",
     )
     async def score(request: Request) -> PlainJSON:
         """Every record comes back once, under `results` or, with the reason, under `rejected`; nothing is stored."""
         records = _records(await json_body(request))
-        if not scorer.ready:
-            raise HTTPException(503, why_not_ready(scorer), headers={"Retry-After": "5"})
+        _check_ready(scorer)
         results, rejected = await run_in_threadpool(_score, store, scorer, records)
         return PlainJSON({"results": results, "rejected": rejected})
 
+    @router.post(
+        "/v1/feedback",
+        response_model=TakenIn,
+        responses={code: {"model": Sentence} for code in (401, 403, 409, 413, 415, 422, 503)},
+        openapi_extra={"requestBody": body},
+        summary="Score up to 1,000 records and put them into the desk",
+    )
+    async def feedback(
+        request: Request,
+        idempotency_key: Annotated[
+            str | None, Header(max_length=200, description="send again with the same key and nothing happens twice")
+        ] = None,
+    ) -> PlainJSON:
+        """As `/v1/score`, and `cases` says what became of each customer: opened, reopened, updated or unchanged."""
+        records = _records(await json_body(request))
+        _check_ready(scorer)
+        actor = visitor_of(request).actor
+        key = f"{actor.name} {idempotency_key}" if idempotency_key else None
+        try:
+            return PlainJSON(await run_in_threadpool(_take_in, store, scorer, records, actor, key))
+        except ConflictError as error:
+            raise HTTPException(409, str(error)) from None
+        finally:
+            forget()
+
     @router.get(
         "/v1/escalations",
-        dependencies=closed,
         response_model=Escalations,
-        responses={code: {"model": Sentence} for code in (403, 422)},
+        responses={code: {"model": Sentence} for code in (401, 403, 422)},
         summary="The queue: who to call first, and why",
     )
     def escalations(
         limit: Annotated[int, Query(ge=1, le=1_000, description="how many, at most")] = 50,
         offset: Annotated[int, Query(ge=0, le=10_000_000, description="how many to leave out first")] = 0,
-        status: Annotated[str, Query(description=f"one of {', '.join(STATUSES)}")] = "open",
+        tab: Annotated[str, Query(description="one of free, overdue, review, all, closed")] = "all",
     ) -> PlainJSON:
-        """Cases of one status by descending priority; `reasons` add up to the `priority` of each."""
-        if status not in STATUSES:
-            raise HTTPException(422, f"status must be one of {', '.join(STATUSES)}")
-        total = store.counts()[status]
-        cases = store.queue(limit, status, offset=offset)
-        after = offset + len(cases)
-        rows = [_escalation(case, offset + n) for n, case in enumerate(cases, 1)]
-        return PlainJSON({"escalations": rows, "total": total, "next": after if cases and after < total else None})
+        """Cases in the order of the queue; `reasons` add up to the `priority` of each."""
+        if tab not in TABS or tab == "mine":
+            raise HTTPException(422, f"tab must be one of {', '.join(one for one in TABS if one != 'mine')}")
+        found = page(store, Filter(tab=tab), "", limit=limit, offset=offset)
+        total = counts(store, "")[tab]
+        after = offset + len(found.cases)
+        rows = [_escalation(case, offset + n) for n, case in enumerate(found.cases, 1)]
+        return PlainJSON({"escalations": rows, "total": total, "next": after if rows and after < total else None})
 
     @router.get("/healthz", response_model=State, summary="Is the server alive?")
     def healthz() -> PlainJSON:
@@ -130,14 +169,23 @@ def api(store: Store, scorer: Scorer, *, allowed: bool) -> APIRouter:
     return router
 
 
+def _check_ready(scorer: Scorer) -> None:
+    if not scorer.ready:
+        raise HTTPException(503, why_not_ready(scorer), headers={"Retry-After": "5"})
+
+
+def _take_in(store: Store, scorer: Scorer, records: list[object], actor: Actor, key: str | None) -> Any:
+    body = json.dumps(records, sort_keys=True).encode()
+    if key is not None and (before := live.answered(store, key, body)) is not None:
+        return before
+    results, rejected, listed = scorer.escalate_objects(records, customer_values=store.customer_values())
+    answer = json.loads(json.dumps({"results": results, "rejected": rejected}, default=_time))
+    return live.take_in(store, actor, listed, answer, key=key, body=body)
+
+
 def why_not_ready(scorer: Scorer) -> str:
     """Return one sentence on why `scorer` cannot score yet."""
     return str(getattr(scorer, "problem", "the model is not loaded"))
-
-
-def _allow(allowed: bool) -> None:
-    if not allowed:
-        raise HTTPException(403, "until users exist, the API answers only on this machine: serve with --host 127.0.0.1")
 
 
 def _records(body: Any) -> list[object]:
@@ -168,7 +216,7 @@ def _score(store: Store, scorer: Scorer, records: list[object]) -> tuple[list[di
 
 
 def _escalation(case: Case, rank: int) -> dict[str, Any]:
-    hidden = {"texts", "events", "reasons"}
+    hidden = {"texts", "events", "gifts", "reasons"}
     row = {field.name: getattr(case, field.name) for field in dataclasses.fields(case) if field.name not in hidden}
     return {"rank": rank} | row | {"reasons": [reason._asdict() for reason in case.reasons]}
 

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from models.schema import Schema
+from pipeline.config import load
+from pipeline.followup import playbooks
 from pipeline.followup.store import Store
+from pipeline.web.access import Door
 from pipeline.web.api import PlainJSON, api
-from pipeline.web.desk import desk
+from pipeline.web.casepage import case_routes
+from pipeline.web.desk import Desk
 from pipeline.web.display import Display
 from pipeline.web.docs import operations
-from pipeline.web.guard import HEADERS, Guard
+from pipeline.web.guard import Guard, headers_for
+from pipeline.web.language import languages
+from pipeline.web.oidc import Oidc
 from pipeline.web.pages import STATIC, Pages, wants_json
+from pipeline.web.queuepage import queue_routes
+from pipeline.web.reports import aftercare_routes, report_routes
 from pipeline.web.scorer import Scorer
+from pipeline.web.signin import account_routes, oidc_routes, signin_routes
 
 LOG = logging.getLogger(__name__)
 SENTENCES = {404: "Nothing lives at this address.", 405: "This address cannot be used in that way."}
@@ -36,34 +46,45 @@ class KeptFiles(StaticFiles):
 
 
 def create_app(
-    *, store: Store, scorer: Scorer, demo: bool, loopback: bool = True, display: Display | None = None
+    *,
+    store: Store,
+    scorer: Scorer,
+    demo: bool = False,
+    display: Display | None = None,
+    schema: Schema | None = None,
+    promise: Callable[[], str | None] = lambda: None,
+    oidc: Oidc | None = None,
 ) -> FastAPI:
-    """Return the application.
+    """Return the application; in a `demo`, programs need no key, and every page says that it is one.
 
-    `loopback` says that it is bound to this machine alone. Until users exist, the desk needs `demo`, and a demo and the
-    API under `/v1/` need `loopback`; `/healthz`, `/readyz` and `/docs` are open to all.
-
-    Raises
-    ------
-    ValueError
-        A demo that others could reach.
+    `schema` has the heads by which cases are filtered and corrected, `promise` what the last night promises.
     """
-    if demo and not loopback:
-        raise ValueError("a demo has no passwords, so it is served on this machine alone; use --host 127.0.0.1")
     pages = Pages(demo)
-    app = FastAPI(title="Amends", version="1", description="Who to call first, and why.", docs_url=None, redoc_url=None)
-    app.include_router(api(store, scorer, allowed=loopback))
-    app.include_router(desk(store, pages, display or Display()))
+    books = {language: playbooks.load(store.policy.playbooks, language) for language in languages()}
+    desk = Desk(store, pages, display or Display(), schema or load().schema_(), books, promise)
+    app = FastAPI(
+        title="Amends", version="1", description="Who to call first, and why.", docs_url=None, redoc_url=None,
+        openapi_url=None, dependencies=[Depends(Door(store, demo).admit)],
+    )  # fmt: skip
+    app.state.token, app.state.site = pages.token, store.policy.site
+    app.include_router(api(store, scorer, desk.forget))
+    for routes in (queue_routes, case_routes, report_routes, aftercare_routes, account_routes):
+        app.include_router(routes(desk))
+    app.include_router(signin_routes(desk, oidc))
+    app.include_router(oidc_routes(desk, oidc))
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
+
+    @app.get("/openapi.json", include_in_schema=False)
+    def described() -> PlainJSON:
+        return PlainJSON(app.openapi())
 
     @app.get("/docs", include_in_schema=False)
     def docs(request: Request) -> HTMLResponse:
         base = str(request.base_url).rstrip("/")
-        return pages.show("docs.html", operations=list(operations(app.openapi(), base)))
+        return pages.show(request, "docs.html", operations=list(operations(app.openapi(), base)))
 
     _explain_errors(app, pages)
-    # Elsewhere than on loopback nothing is served that a foreign page must not read, and probes name any host.
-    app.add_middleware(Guard, loopback=loopback, refuse=lambda request: _refused(pages, request))
+    app.add_middleware(Guard, site=store.policy.site, refuse=lambda request: _refused(pages, request))
     return app
 
 
@@ -71,15 +92,19 @@ def _explain_errors(app: FastAPI, pages: Pages) -> None:
     def answer(
         request: Request, status: int, sentence: str, headers: MutableMapping[str, str] | None = None
     ) -> Response:
-        response = PlainJSON({"detail": sentence}, status) if wants_json(request) else pages.error(status, sentence)
+        json = wants_json(request)
+        response = PlainJSON({"detail": sentence}, status) if json else pages.error(request, status, sentence)
         response.headers.update(headers or {})
         return response
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        if error.status_code == 303 and not wants_json(request):
+            return RedirectResponse(headers["Location"], 303)
+        status = 401 if error.status_code == 303 else error.status_code
         plain = error.detail in ("Not Found", "Method Not Allowed")
-        sentence = SENTENCES[error.status_code] if plain else error.detail
-        return answer(request, error.status_code, sentence, dict(error.headers or {}))
+        return answer(request, status, SENTENCES[status] if plain else error.detail, headers)
 
     @app.exception_handler(RequestValidationError)
     def misread(request: Request, error: RequestValidationError) -> Response:
@@ -92,11 +117,12 @@ def _explain_errors(app: FastAPI, pages: Pages) -> None:
     @app.exception_handler(Exception)
     def broke(request: Request, error: Exception) -> Response:
         # The type alone: a message could quote a customer. The server's own log has the rest.
-        LOG.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
+        LOG.error("%s failed: %s", request.method, type(error).__name__)
         sentence = "Please try again; if it stays like this, tell whoever runs this server."
-        return answer(request, 500, sentence, dict(HEADERS))  # this answer is made outside of the guard
+        # This answer is made outside of the guard.
+        return answer(request, 500, sentence, headers_for(request.app.state.site))
 
 
 def _refused(pages: Pages, request: Request) -> Response:
-    sentence = "This server answers only to localhost and its own address, such as 127.0.0.1."
-    return PlainJSON({"detail": sentence}, 400) if wants_json(request) else pages.error(400, sentence)
+    sentence = "This server answers only to its own address; set it as `site` in configs/desk.yaml."
+    return PlainJSON({"detail": sentence}, 400) if wants_json(request) else pages.error(request, 400, sentence)

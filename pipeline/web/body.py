@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from fastapi import HTTPException, Request
 
 FORM_LIMIT = 16 * 1024
-JSON_LIMIT = 4 * 1024 * 1024
+JSON_LIMIT = 1024 * 1024
 
 
 async def read(request: Request, kind: str, limit: int) -> bytes:

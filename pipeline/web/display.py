@@ -16,6 +16,7 @@ class Display:
 
     columns: tuple[str, ...] = ("urgency", "complaint_type")
     tone_head: str = "urgency"
+    playbook_head: str = "complaint_type"
     tones: Mapping[str, Mapping[str, str]] = field(
         default_factory=lambda: {"urgency": {"critical": "alarm", "high": "warn", "normal": "calm", "low": "quiet"}}
     )
@@ -32,6 +33,19 @@ class Display:
             "customer_value": "Value of the customer",
             "reach": "Audience",
             "waiting": "Has been waiting",
+            "due_sooner": "Due sooner",
+            "everything_else": "Everything else",
+            "own": "Own it",
+            "fix": "Fix it",
+            "make_up": "Make up for it",
+            "cause": "Find the cause",
+            "thank": "Thank them",
+            "not_detractor": "Not a detractor",
+            "standing": "Most important first",
+            "due": "Due soonest first",
+            "newest": "Newest first",
+            "free": "To call",
+            "mine": "Mine",
         }
     )
 

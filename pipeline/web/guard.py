@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action 'self'; "
+    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 # `same-origin`, not `no-referrer`: with that, Chromium sends `Origin: null` with our own forms.
@@ -31,11 +30,14 @@ HEADERS = {
 class Guard:
     """An ASGI layer around everything: it refuses other hosts (against DNS rebinding) and sets the headers.
 
-    `loopback` is false where nothing that needs protection is served. `refuse` answers a request that is refused.
+    `site` is the address of the desk as people see it; without one, it answers to names of this machine alone.
+    `refuse` answers a request that is refused.
     """
 
-    def __init__(self, app: ASGIApp, *, loopback: bool, refuse: Callable[[Request], Response]) -> None:
-        self.app, self.loopback, self.refuse = app, loopback, refuse
+    def __init__(self, app: ASGIApp, *, site: str | None, refuse: Callable[[Request], Response]) -> None:
+        self.app, self.refuse = app, refuse
+        self.host = bare_host(urlsplit(site).netloc) if site else ""
+        self.headers = headers_for(site)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -43,19 +45,26 @@ class Guard:
             await self.app(scope, receive, send)
             return
         app: Callable[[Scope, Receive, Send], Awaitable[None]] = self.app
-        if self.loopback and not is_loopback(bare_host(Headers(scope=scope).get("host", ""))):
+        host = bare_host(Headers(scope=scope).get("host", ""))
+        # What asks whether we are alive and ready knows us by the address of a machine.
+        if scope["path"] not in ("/healthz", "/readyz") and host != self.host and not is_loopback(host):
             app = self.refuse(Request(scope))
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self.headers.items():
                     headers[name] = value
                 # Pages hold what customers wrote: nothing but the style and the script may be kept.
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         await app(scope, receive, guarded)
+
+
+def headers_for(site: str | None) -> dict[str, str]:
+    """Return the headers of every answer of the desk at `site`."""
+    return HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if _secure(site) else {})
 
 
 def bare_host(host: str) -> str:
@@ -76,9 +85,13 @@ def is_loopback(host: str) -> bool:
 
 def same_origin(request: Request) -> bool:
     """Return whether a browser says that one of our own pages sent this; a request that says nothing does not count."""
-    site = request.headers.get("sec-fetch-site")
-    ours = (request.url.scheme, request.headers.get("host", "").lower())
-    said = [site == "same-origin"] if site is not None else []
+    fetched = request.headers.get("sec-fetch-site")
+    host = request.headers.get("host", "").lower()
+    # Behind a proxy that speaks TLS for us, a request comes to us without it.
+    site = getattr(request.app.state, "site", None)
+    secure = _secure(site) and host == urlsplit(str(site)).netloc.lower()
+    ours = ("https" if secure else request.url.scheme, host)
+    said = [fetched == "same-origin"] if fetched is not None else []
     for header in ("origin", "referer"):
         value = request.headers.get(header)
         if value is not None:
@@ -86,18 +99,8 @@ def same_origin(request: Request) -> bool:
     return bool(said) and all(said)
 
 
-def check_form(request: Request, sent: str, token: str) -> None:
-    """Pass a form that one of our pages sent with this process's token.
-
-    Raises
-    ------
-    HTTPException
-        403, with what to do.
-    """
-    if not same_origin(request):
-        raise HTTPException(403, "This change did not come from a page of the desk, so nothing was changed.")
-    if not hmac.compare_digest(sent.encode(), token.encode()):
-        raise HTTPException(403, "The desk was started anew since this page was opened. Reload the page and try again.")
+def _secure(site: str | None) -> bool:
+    return bool(site) and str(site).startswith("https://")
 
 
 def _origin(value: str) -> tuple[str, str] | None:

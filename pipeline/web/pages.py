@@ -1,4 +1,4 @@
-"""Pages from templates: always escaped, always with the facts that the frame of a page needs."""
+"""Pages from templates: always escaped, in the visitor's language, with the facts that the frame of a page needs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline.web.access import visitor_of
+from pipeline.web.language import catalogue, languages
 from pipeline.web.marking import visible
 
 HERE = Path(__file__).parent
@@ -26,6 +28,7 @@ TITLES = {
     413: "That is too much at once",
     415: "That is not a form",
     422: "That could not be read",
+    429: "Too many tries",
     500: "Something broke on our side",
     503: "Not ready yet",
 }
@@ -33,24 +36,15 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Pages:
-    """The pages of one process; `token` is what its own forms carry."""
+    """The pages of one process; `token` is what the forms of somebody who has not signed in carry."""
 
     demo: bool
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     @cached_property
-    def environment(self) -> Environment:
-        """The templates, which escape everything."""
-        environment = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters["visible"] = visible
-        environment.globals.update(demo=self.demo, token=self.token, assets=self.assets)
-        return environment
+    def environments(self) -> dict[str, Environment]:
+        """The templates in each language, which escape everything."""
+        return {language: self._environment(language) for language in languages()}
 
     @cached_property
     def assets(self) -> str:
@@ -58,16 +52,32 @@ class Pages:
         files = sorted(path for path in STATIC.iterdir() if path.is_file())
         return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
-    def show(self, template: str, status: int = 200, /, **facts: Any) -> HTMLResponse:
-        """Return the page of `template`."""
-        return HTMLResponse(self.environment.get_template(template).render(**facts), status)
+    def show(self, request: Request, template: str, status: int = 200, /, **facts: Any) -> HTMLResponse:
+        """Return the page of `template` for who sends `request`."""
+        visitor = visitor_of(request)
+        facts |= {"visitor": visitor, "token": visitor.user.csrf if visitor.user else self.token}
+        return HTMLResponse(self.environments[visitor.language].get_template(template).render(**facts), status)
 
-    def error(self, status: int, sentence: str, *, case_id: int | None = None) -> HTMLResponse:
+    def error(self, request: Request, status: int, sentence: str) -> HTMLResponse:
         """Return a page that says what is wrong and where to go from here."""
         title = TITLES.get(status, "That did not work")
-        return self.show("error.html", status, title=title, status=status, sentence=sentence, case_id=case_id)
+        return self.show(request, "error.html", status, title=title, status=status, sentence=sentence)
+
+    def _environment(self, language: str) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            extensions=["jinja2.ext.i18n"],
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+        environment.filters["visible"] = visible
+        environment.globals.update(demo=self.demo, assets=self.assets, language=language, languages=languages())
+        return environment
 
 
 def wants_json(request: Request) -> bool:
     """Return whether errors of this address are for programs."""
-    return request.url.path.startswith(("/v1/", "/healthz", "/readyz", "/openapi.json"))
+    return request.url.path.startswith(("/v1/", "/healthz", "/readyz", "/openapi.json", "/counts"))

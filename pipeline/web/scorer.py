@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import pyarrow as pa
+
 LOG = logging.getLogger(__name__)
 
 
@@ -25,6 +27,12 @@ class Scorer(Protocol):
         self, objects: list[object], *, customer_values: Sequence[float]
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return one result per usable record, and ``{"record": n, "reason": code}`` per other."""
+
+
+    def escalate_objects(
+        self, objects: list[object], *, customer_values: Sequence[float]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], pa.Table]:
+        """Return what `score_objects` returns, and the customers met as a night lists them."""
 
 
 class Loading:
@@ -62,6 +70,20 @@ class Loading:
         if self._scorer is None:
             raise RuntimeError(self.problem)
         return self._scorer.score_objects(objects, customer_values=customer_values)
+
+    def escalate_objects(
+        self, objects: list[object], *, customer_values: Sequence[float]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], pa.Table]:
+        """Return what the loaded scorer returns.
+
+        Raises
+        ------
+        RuntimeError
+            The model is not there yet.
+        """
+        if self._scorer is None:
+            raise RuntimeError(self.problem)
+        return self._scorer.escalate_objects(objects, customer_values=customer_values)
 
     def _run(self) -> None:
         try:

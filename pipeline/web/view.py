@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from pipeline.followup.case import Case, Event, Reason, Text
+from pipeline.followup.case import Case, Reason
 from pipeline.web.apportion import in_tenths, tenths
 from pipeline.web.display import Display
-from pipeline.web.marking import Segment, excerpt, segments, visible
-from pipeline.web.when import When, when
+from pipeline.web.language import Language, When
+from pipeline.web.marking import Segment, excerpt, visible
 
 MARKED_POINTS = 5.0  # a reason of less is listed with its words, but marking them would colour the whole text
 
@@ -49,51 +48,55 @@ class Line:
     tags: list[str]
     value: str | None
     waiting: When | None
+    due: When | None
+    overdue: bool
+    owner: str | None
     text: list[Segment]
 
 
 @dataclass(frozen=True)
-class Letter:
-    """One text of a customer on the case page."""
+class Viewing:
+    """How something is shown: what of it and in which words, in which language, and when."""
 
-    text: Text
-    body: list[Segment]
-    at: When | None
-    priority: str | None
-    leads: bool
-    tags: list[str]
+    display: Display
+    language: Language
+    now: datetime
 
+    def word(self, key: str) -> str:
+        """Return the words for a head, a label or a factor."""
+        return self.language.say(self.display.name(key))
 
-@dataclass(frozen=True)
-class Entry:
-    """One line of a case's history."""
-
-    at: When
-    who: str
-    words: str
+    def when(self, moment: datetime | None) -> When | None:
+        """Return a moment as it is shown; None where there is none."""
+        return self.language.when(moment, self.now) if moment else None
 
 
-def line(case: Case, rank: int, display: Display, now: datetime) -> Line:
+def line(case: Case, rank: int, viewing: Viewing) -> Line:
     """Return `case` as a line of the queue."""
+    display = viewing.display
     label = case.labels.get(display.tone_head)
+    heads = [viewing.word(head) for head in display.columns]
     return Line(
         case=case,
         rank=rank,
-        name=name(case),
+        name=name(case, viewing.language),
         priority=points(case.priority),
-        length=_length(case.priority, 100),
+        length=length(case.priority, 100),
         tone=display.tone(display.tone_head, label) if isinstance(label, str) else "plain",
-        chips=[chip for chip in chips(case, display) if chip.head in map(display.name, display.columns)],
-        tags=[display.name(one) for labels in case.labels.values() if isinstance(labels, list) for one in labels],
-        value=f"{case.customer_value:,.0f}" if case.customer_value is not None else None,
-        waiting=when(case.waiting_since, now) if case.waiting_since else None,
+        chips=[chip for chip in chips(case, viewing) if chip.head in heads],
+        tags=[viewing.word(one) for labels in case.labels.values() if isinstance(labels, list) for one in labels],
+        value=viewing.language.number(case.customer_value) if case.customer_value is not None else None,
+        waiting=viewing.when(case.waiting_since),
+        due=viewing.when(case.due_at) if case.live else None,
+        overdue=case.overdue(viewing.now),
+        owner=case.held_by(viewing.now),
         text=excerpt(case.text, telling(case)),
     )
 
 
-def name(case: Case) -> str:
+def name(case: Case, language: Language) -> str:
     """Return how a case is called: by its customer where there is one."""
-    return visible(case.customer_id) if case.customer_id else "Unnamed customer"
+    return visible(case.customer_id) if case.customer_id else language.say("Unnamed customer")
 
 
 def telling(case: Case) -> list[str]:
@@ -106,7 +109,7 @@ def points(value: float) -> str:
     return f"{in_tenths(value) / 10:.1f}"
 
 
-def bars(case: Case, display: Display) -> list[Bar]:
+def bars(case: Case, viewing: Viewing) -> list[Bar]:
     """Return the reasons that show at least a tenth of a point; the points add up to the priority as shown."""
     if not case.reasons:
         return []
@@ -116,9 +119,9 @@ def bars(case: Case, display: Display) -> list[Bar]:
     return [
         Bar(
             factor=reason.factor,
-            name=visible(display.name(reason.factor)),
+            name=visible(viewing.word(reason.factor)),
             points=f"{share / 10:.1f}",
-            length=_length(abs(share), longest),
+            length=length(abs(share), longest),
             words=tuple(map(visible, reason.words)),
         )
         for reason, share in zip(named, shares, strict=False)
@@ -126,55 +129,19 @@ def bars(case: Case, display: Display) -> list[Bar]:
     ]
 
 
-def chips(case: Case, display: Display) -> list[Chip]:
+def chips(case: Case, viewing: Viewing) -> list[Chip]:
     """Return one chip per label of the single-label heads and per probability of the binary ones."""
-    out = []
+    out, display = [], viewing.display
     for head in display.ordered([*case.labels, *case.confidence]):
         label, confidence = case.labels.get(head), case.confidence.get(head)
         percent = round(100 * confidence) if confidence is not None else None
         if isinstance(label, str):
-            out.append(Chip(display.name(head), visible(display.name(label)), display.tone(head, label), percent))
+            out.append(Chip(viewing.word(head), visible(viewing.word(label)), display.tone(head, label), percent))
         elif label is None:
-            out.append(Chip(display.name(head), "", "plain", percent))
+            out.append(Chip(viewing.word(head), "", "plain", percent))
     return out
 
 
-def letters(case: Case, display: Display, now: datetime) -> list[Letter]:
-    """Return the texts of a case; telling words are marked in all of them, for a customer repeats what hurts."""
-    words = telling(case)
-    return [
-        Letter(
-            text=text,
-            body=segments(text.text, words),
-            at=when(text.created_at, now) if text.created_at else None,
-            priority=points(text.priority) if text.priority is not None else None,
-            leads=(text.id, text.text) == (case.lead_id, case.text),
-            tags=[visible(display.name(label)) for label in text.labels],
-        )
-        for text in case.texts
-    ]
-
-
-def history(events: Iterable[Event], now: datetime) -> list[Entry]:
-    """Return the history of a case in sentences, oldest first."""
-    return [Entry(when(event.at, now), visible(event.who), _sentence(event)) for event in events]
-
-
-def _sentence(event: Event) -> str:
-    count = event.detail.get("texts", 0)
-    texts = f"{count} new text{'' if count == 1 else 's'}" if count else "no new text"
-    sentences = {
-        "opened": f"opened the case with {texts.replace('new ', '')}",
-        "raised": f"raised the priority to {points(event.detail.get('priority', 0.0))} ({texts})",
-        "joined": f"added {texts}",
-        "filed": f"filed {texts} without reopening",
-        "open": "opened it again",
-        "contacted": "reached the customer",
-        "resolved": "marked it resolved",
-        "dismissed": "dismissed it",
-    }
-    return sentences.get(event.what, visible(event.what))
-
-
-def _length(value: float, whole: float) -> float:
+def length(value: float, whole: float) -> float:
+    """Return the length of a bar, in per cent of the longest one."""
     return round(min(max(100 * value / whole, 0.0), 100.0), 2)

@@ -91,7 +91,10 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 def job(tmp_path: Path, model: TriageModel, write_lines: Callable[..., Path]) -> Callable[..., Outcome]:
     """Return a function that runs a job of two files and four chunks, with an id that is met twice, into ``out``."""
     texts = ["third time I ask, cancelling tonight", "all fine, thanks", "where is my parcel?", "you charged me twice"]
-    first = [{"id": f"a{n}", "text": text, "customer_id": f"c{n % 3}"} for n, text in enumerate(texts)]
+    said = {"created_at": "2026-11-20T20:00:00Z"}
+    first = [
+        {"id": f"a{n}", "text": text, "customer_id": f"c{n % 3}", "nps": 10 - n} | said for n, text in enumerate(texts)
+    ]
     second = [{"id": f"b{n % 3}", "text": text, "customer_id": "c1"} for n, text in enumerate(texts)]
     files = [write_lines("a.jsonl", [*first, {"id": "a9"}]), write_lines("b.jsonl", second)]
     from datetime import UTC, datetime

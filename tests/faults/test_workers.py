@@ -27,7 +27,16 @@ def dump(tmp_path: Path, write_lines: Callable[..., Path]) -> Path:
     texts = ["third time I ask, cancelling tonight", "all fine, thanks", "where is my parcel?", "you charged me twice"]
     return write_lines(
         "dump.jsonl",
-        [{"id": f"{n % 390}", "text": f"{texts[n % 4]} {n}", "customer_id": f"c{n % 90}"} for n in range(ROWS)],
+        [
+            {
+                "id": f"{n % 390}",
+                "text": f"{texts[n % 4]} {n}",
+                "customer_id": f"c{n % 90}",
+                "nps": n % 11,
+                "reach": n % 7,
+            }
+            for n in range(ROWS)
+        ],
     )
 
 
@@ -50,6 +59,7 @@ def test_several_processes_give_the_same_bytes(
     with Processes(model_folder, Config.model_validate({"ingest": {"batch_rows": 20}}), 3) as workers:
         outcome = scored("several", workers=workers)
     assert snapshot(tmp_path / "several") == snapshot(tmp_path / "one")
+    assert (outcome.manifest["answers"], outcome.manifest["promoters"]) == (390, 48)
     assert outcome.manifest["totals"]["reject_reasons"] == {"duplicate_id": 10}
 
 

@@ -16,6 +16,7 @@ TEXT = pa.struct(
         ("text", pa.string()),
         ("priority", pa.float64()),
         ("labels", pa.list_(pa.string())),
+        ("nps", pa.float64()),
     ]
 )
 REASON = pa.struct([("factor", pa.string()), ("contribution", pa.float64()), ("words", pa.list_(pa.string()))])

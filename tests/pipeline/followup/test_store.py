@@ -1,190 +1,178 @@
-"""Reading and marking cases, alone and against others."""
+"""The store itself: where it lies, what it keeps, and that a change is all or nothing."""
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, select, text, update
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy import event, select, text
+from sqlalchemy.exc import IntegrityError, StatementError
 
 from pipeline.config import ConfigError, resolve
-from pipeline.followup.case import MOVES, STATUSES, ConflictError, UnknownCaseError
+from pipeline.followup import claims
+from pipeline.followup.audit import Actor
+from pipeline.followup.case import Enqueued, UnknownCaseError
 from pipeline.followup.engine import connect
 from pipeline.followup.store import Store
-from pipeline.followup.tables import CASES, EVENTS, METADATA
+from pipeline.followup.tables import CASES, METADATA
+from tests.pipeline.followup.hands import ANA, AT, LATER, NIGHT, at_once, close, everything, fill, one
 from tests.pipeline.followup.lists import escalation, listed, said
 
-NIGHT = datetime(2026, 11, 21, 6, tzinfo=UTC)
-PATHS = {"open": [], "contacted": ["contacted"], "resolved": ["resolved"], "dismissed": ["dismissed"]}
+
+def test_a_moment_is_kept_as_utc_whatever_the_zone_of_the_server_or_of_who_acts(store: Store) -> None:
+    one(store, at=datetime(2026, 11, 23, 10, tzinfo=timezone(timedelta(hours=2))))
+    case = store.case(1)
+    assert case.updated_at == case.events[-1].at == datetime(2026, 11, 23, 8, tzinfo=UTC)
+    assert {case.updated_at.utcoffset(), case.opened_at.utcoffset(), case.events[-1].at.utcoffset()} == {timedelta(0)}
+    assert (case.events[-1].who, case.events[-1].origin) == ANA
 
 
-@pytest.fixture
-def case_id(store: Store) -> int:
-    store.enqueue(listed(escalation("C-1", said("leaving today", 90.0))), at=NIGHT)
-    return store.queue()[0].id
+def test_a_naive_time_is_refused(store: Store) -> None:
+    case = one(store)
+    with store.change(ANA) as change, pytest.raises(StatementError, match="a stored time needs a time zone; got date"):
+        change.update(CASES, case.id, {"due_at": datetime(2026, 11, 21)})
+    assert store.case(case.id).due_at == case.due_at
 
 
-def brought_to(store: Store, case_id: int, status: str) -> None:
-    for step in PATHS[status]:
-        store.mark(case_id, step, "ana")
+@pytest.mark.parametrize("number", [2, 0, -1, 2**31, 10**30])
+def test_an_unknown_case_is_named(store: Store, number: int) -> None:
+    fill(store, 90.0)
+    for look in (store.case, lambda number: claims.take(store, number, ANA)):
+        with pytest.raises(UnknownCaseError, match=f"^there is no case {number}$"):
+            look(number)
 
 
-@pytest.mark.parametrize("before", STATUSES)
-@pytest.mark.parametrize("after", STATUSES)
-def test_a_case_moves_just_as_the_table_says(store: Store, case_id: int, before: str, after: str) -> None:
-    brought_to(store, case_id, before)
-    if after in MOVES[before]:
-        assert store.mark(case_id, after, "bo").status == after
-        assert store.case(case_id).events[-1].detail == {"before": before}
-    else:
-        with pytest.raises(ConflictError, match=f"case {case_id} is "):
-            store.mark(case_id, after, "bo")
-        assert store.case(case_id).status == before
+def test_a_change_is_all_or_nothing(store: Store) -> None:
+    case = one(store, None)
+    before = everything(store)
+
+    def work() -> None:
+        with store.change(ANA) as change:
+            change.update(CASES, case.id, {"priority": 1.0})
+            change.note("lowered", case.id)
+            change.close()
+            change.insert(CASES, {"case_key": "C-2"})
+
+    with pytest.raises(IntegrityError, match=r"(?i)not.null"):
+        work()
+    assert everything(store) == before
 
 
-def test_marking_says_who_and_when(store: Store, case_id: int) -> None:
-    at = datetime(2026, 11, 21, 10, tzinfo=timezone(timedelta(hours=2)))
-    case = store.mark(case_id, "contacted", "ana", at=at)
-    assert case.updated_at == case.events[-1].at == datetime(2026, 11, 21, 8, tzinfo=UTC)
-    assert case.events[-1].at.utcoffset() == timedelta(0)
-    assert case.events[-1].who == "ana"
-    assert case.version == 2
+def test_rows_are_not_written_without_saying_why(store: Store) -> None:
+    case = one(store, None)
+    before = everything(store)
+    with (
+        pytest.raises(RuntimeError, match="rows were written without a note that says why"),
+        store.change(ANA) as change,
+    ):
+        change.update(CASES, case.id, {"priority": 1.0})
+    assert everything(store) == before
 
 
-def test_a_naive_time_is_refused(store: Store, case_id: int) -> None:
-    with pytest.raises(Exception, match="a stored time needs a time zone"):
-        store.mark(case_id, "contacted", "ana", at=datetime(2026, 11, 21))
+def test_a_change_of_nothing_leaves_no_entry(store: Store) -> None:
+    case = one(store, None)
+    before = everything(store)
+    with store.change(ANA) as change:
+        assert change.insert_all(CASES, []) == []
+        assert change.update(CASES, case.id, {"priority": 1.0}, CASES.c.version == 99) is None
+        assert change.update(CASES, 10**30, {"priority": 1.0}) is None
+    assert everything(store) == before
 
 
-def test_an_unknown_case_or_status_is_named(store: Store, case_id: int) -> None:
-    for unknown in (case_id + 1, 0, -1, 10**30):
-        with pytest.raises(UnknownCaseError, match=f"^there is no case {unknown}$"):
-            store.mark(unknown, "contacted", "ana")
-    with pytest.raises(ValueError, match="a status is one of open, contacted, resolved, dismissed; got 'lost'"):
-        store.mark(case_id, "lost", "ana")
-
-
-def test_a_stale_version_loses(store: Store, case_id: int) -> None:
-    seen = store.case(case_id).version
-    store.mark(case_id, "contacted", "ana", version=seen)
-    with pytest.raises(ConflictError, match="was changed since you opened it; it is contacted now"):
-        store.mark(case_id, "dismissed", "bo", version=seen)
-
-
-def test_reopening_beside_a_newer_case_is_refused(store: Store, case_id: int) -> None:
-    store.mark(case_id, "resolved", "ana")
-    store.enqueue(listed(escalation("C-1", said("again", 91.0))))
-    with pytest.raises(ConflictError, match="this customer has a newer open case"):
-        store.mark(case_id, "open", "ana")
-    assert store.case(case_id).status == "resolved"
-
-
-def test_of_many_who_mark_one_case_one_wins(url: str, store: Store, case_id: int) -> None:
-    start, outcomes = threading.Barrier(8), []
-
-    def claim(name: str) -> None:
-        own = Store.open(url)
-        start.wait()
-        try:
-            outcomes.append(own.mark(case_id, "contacted", name).events[-1].who)
-        except ConflictError:
-            outcomes.append(None)
-        own.close()
-
-    threads = [threading.Thread(target=claim, args=(f"agent {n}",)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    winners = [who for who in outcomes if who]
-    assert len(outcomes) == 8
-    assert len(winners) == 1
-    assert [event.who for event in store.case(case_id).events] == ["nightly run", winners[0]]
-
-
-def test_two_runs_of_the_same_list_at_once_open_it_once(url: str) -> None:
-    table = listed(*(escalation(f"C-{n}", said(f"text {n}", 50.0 + n)) for n in range(20)))
-    done, start = [], threading.Barrier(2)
-
-    def run() -> None:
-        # The tables do not exist yet: creating them is part of the race.
-        start.wait()
-        own = Store.open(url)
-        done.append(own.enqueue(table))
-        own.close()
-
-    threads = [threading.Thread(target=run) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(done) == [(0, 0, 20), (20, 0, 0)]
-
-
-def test_the_queue_has_one_order(store: Store) -> None:
-    early, late = "2026-11-01T08:00:00", "2026-11-02T08:00:00"
-    store.enqueue(
-        listed(
-            escalation("none", said("a", 50.0, created_at=None)),
-            escalation("late", said("b", 50.0, created_at=late)),
-            escalation("early", said("c", 50.0, created_at=early)),
-            escalation("first", said("d", 99.0)),
-        )
-    )
-    assert [case.case_key for case in store.queue()] == ["first", "early", "late", "none"]
-    assert [case.case_key for case in store.queue(2, offset=1)] == ["early", "late"]
-    assert store.queue(status="resolved") == []
-    with pytest.raises(ValueError, match="a status is one of"):
-        store.queue(status="lost")
-
-
-def test_texts_come_newest_first(store: Store) -> None:
+def test_texts_come_newest_first_and_history_oldest_first(store: Store) -> None:
     days = [None, "2026-11-01", "2026-11-03T10:00:00+01:00", "2026-11-03T09:30:00"]
-    store.enqueue(listed(escalation("C-1", *(said(f"{day}", 50.0, created_at=day) for day in days))))
-    assert [entry.text for entry in store.case(1).texts] == [str(days[n]) for n in (3, 2, 1, 0)]
+    texts = [said(f"{day}", 50.0, created_at=day, nps=nps) for nps, day in enumerate(days)]
+    store.enqueue(listed(escalation("C-1", *texts)), at=NIGHT)
+    close(store, 1)
+    case = store.case(1)
+    assert [(entry.text, entry.nps) for entry in case.texts] == [(str(days[n]), n) for n in (3, 2, 1, 0)]
+    assert [event.what for event in case.events] == ["opened", "taken", "closed"]
+    assert [event.origin for event in case.events] == ["score.py", "10.0.0.1", "10.0.0.1"]
 
 
 def test_customer_values_are_one_per_customer(store: Store) -> None:
-    store.enqueue(
-        listed(
-            escalation("A", said("a", 50.0), customer_value=10.0),
-            escalation("B", said("b", 50.0), customer_value=None),
-            escalation("C", said("c", 50.0), customer_value=5.0),
-        )
-    )
-    store.mark(1, "resolved", "ana")
-    store.enqueue(listed(escalation("A", said("a again", 60.0), customer_value=20.0)))
+    values = {"A": 10.0, "B": None, "C": 5.0}
+    store.enqueue(listed(*(escalation(who, said(who, 50.0), customer_value=value) for who, value in values.items())))
+    first = next(number for number in (1, 2, 3) if store.case(number).case_key == "A")
+    close(store, first, at=AT)
+    store.enqueue(listed(escalation("A", said("again", 60.0), customer_value=20.0)), at=AT + timedelta(days=60))
+    assert store.case(4).case_key == "A"
     assert store.customer_values() == [5.0, 20.0]
 
 
-def test_history_cannot_be_rewritten(store: Store, case_id: int) -> None:
-    for change in (update(EVENTS).values(who="nobody"), delete(EVENTS)):
-        with store.engine.begin() as connection, pytest.raises(IntegrityError, match="append-only"):
-            connection.execute(change)
-    assert store.case(case_id).events[0].who == "nightly run"
-
-
-def test_the_database_itself_refuses_a_second_live_case(store: Store, case_id: int) -> None:
+def test_the_database_itself_refuses_a_second_live_case(store: Store) -> None:
+    one(store)
     with store.engine.begin() as connection:
         row = dict(connection.execute(select(CASES)).one()._mapping) | {"id": 99, "status": "contacted"}
-        with pytest.raises(IntegrityError):
+        with pytest.raises(IntegrityError, match=r"uq_cases_live|UNIQUE constraint failed: cases.case_key"):
             connection.execute(CASES.insert().values(row))
 
 
-def test_what_was_written_survives_and_is_kept_safely(url: str, store: Store, case_id: int) -> None:
+@pytest.mark.parametrize("missing", ["outcome", "root_cause", "closed_at"])
+def test_the_database_itself_refuses_to_close_without_outcome_and_root_cause(store: Store, missing: str) -> None:
+    case = one(store)
+    whole = {"status": "closed", "outcome": "lost", "root_cause": "price", "closed_at": AT}
+    with pytest.raises(IntegrityError, match="ck_cases_closed"), store.engine.begin() as connection:
+        connection.execute(CASES.update().values(whole | {missing: None}))
+    for wrong in ({"status": "done"}, {"outcome": "won"}):
+        with pytest.raises(IntegrityError, match=f"ck_cases_{next(iter(wrong))}"), store.engine.begin() as connection:
+            connection.execute(CASES.update().values(wrong))
+    assert store.case(case.id).status == "open"
+
+
+def test_what_was_written_is_there_for_who_comes_later(opening: Callable[..., Store]) -> None:
+    one(opening())
+    assert opening().case(1).text == "words of C-1"
+
+
+def test_a_store_that_does_not_answer_says_so(store: Store, database: str) -> None:
+    assert store.check() is None
+    with store.engine.begin() as connection:
+        for table in reversed(METADATA.sorted_tables):
+            table.drop(connection)
+    absent = "no such table: cases" if database == "sqlite" else 'relation "cases" does not exist'
+    assert str(store.check()).startswith(f"the case store does not answer: {absent}")
+
+
+def test_two_runs_of_the_same_list_at_once_open_it_once(empty_url: str) -> None:
+    table = listed(*(escalation(f"C-{n}", said(f"text {n}", 50.0 + n)) for n in range(20)))
+
+    def run() -> Enqueued:
+        own = Store.open(empty_url)  # the tables do not exist yet: creating them is part of the race
+        try:
+            return own.enqueue(table)
+        finally:
+            own.close()
+
+    assert sorted(at_once(run, run)) == [(0, 0, 0, 20), (20, 0, 0, 0)]
+    store = Store.open(empty_url)
+    assert store.audit() == []
+    store.close()
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)  # SQLite lets nobody commit while one reads
+def test_the_log_and_the_tables_are_compared_as_of_one_moment(store: Store, opening: Callable[..., Store]) -> None:
+    """Else a check of a desk at work would find rows that no entry speaks of."""
+    one(store)
+    other = opening()
+
+    def meanwhile(*_: object) -> None:
+        other.enqueue(listed(escalation("C-2", said("meanwhile", 50.0))), at=LATER)
+
+    event.listen(store.engine, "after_cursor_execute", meanwhile, once=True)
+    assert store.audit() == []
+    assert len(everything(store)["cases"]) == 2
+
+
+def test_a_file_is_kept_safely(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/a/b/amends.db")
     with store.engine.connect() as connection:
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
         assert connection.execute(text("PRAGMA journal_mode")).scalar() in ("delete", "wal")
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
     store.close()
-    again = Store.open(url)
-    assert again.case(case_id).text == "leaving today"
-    again.close()
 
 
 def test_a_relative_file_lies_under_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,14 +184,21 @@ def test_a_relative_file_lies_under_the_repository(tmp_path: Path, monkeypatch: 
     ("url", "sentence"),
     [
         ("amends.db", "store.url must be a database URL such as"),
+        ("postgresql://desk:secret@host:port/db", "store.url must be a database URL such as"),
         ("sqlite://", "store.url must name an SQLite file"),
         ("sqlite:///:memory:", "store.url must name an SQLite file"),
-        ("oracel://host/db", "store.url oracel://host/db: "),
+        ("oracel://desk:secret@host/db", "store.url oracel://desk:.*@host/db: "),
+        ("postgresql+nosuch://desk:secret@host/db", "store.url postgresql.nosuch://desk:.*@host/db: "),
+        (
+            "postgresql://desk:secret@127.0.0.1:1/db",
+            "the case store postgresql.psycopg://desk:.*@127.0.0.1:1/db cannot",
+        ),
     ],
 )
-def test_a_url_that_cannot_be_used_is_explained(url: str, sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence):
+def test_a_url_that_cannot_be_used_is_explained_without_its_password(url: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence) as raised:
         Store.open(url)
+    assert "secret" not in str(raised.value)
 
 
 def test_a_file_that_is_a_folder_is_explained(tmp_path: Path) -> None:
@@ -211,15 +206,7 @@ def test_a_file_that_is_a_folder_is_explained(tmp_path: Path) -> None:
         Store.open(f"sqlite:///{tmp_path}")
 
 
-def test_a_store_that_went_away_says_so(store: Store) -> None:
-    assert store.check() is None
-    METADATA.drop_all(store.engine)
-    assert "the case store does not answer: no such table" in str(store.check())
-
-
-def test_the_tables_are_postgresql_too() -> None:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    statements = [str(CreateTable(table).compile(dialect=dialect)) for table in METADATA.sorted_tables]
-    statements += [str(CreateIndex(index).compile(dialect=dialect)) for index in CASES.indexes]
-    assert any("WHERE status IN ('open', 'contacted')" in statement for statement in statements)
-    assert any("TIMESTAMP WITH TIME ZONE" in statement for statement in statements)
+def test_who_acts_is_a_name_and_a_place() -> None:
+    assert Actor("ana", "10.0.0.1") == ("ana", "10.0.0.1")
+    assert str(Enqueued(3, 0, 1, 2)) == "3 cases opened, 1 updated, 2 unchanged"
+    assert str(Enqueued(3, 1, 0, 2)) == "3 cases opened, 1 opened again, 0 updated, 2 unchanged"

@@ -31,10 +31,12 @@ from pipeline.triage.publish import OutputError
 from pipeline.triage.scoring import Scorer
 
 NAMES = [
+    "answers.parquet",
     "escalations.csv",
     "escalations.html",
     "escalations.parquet",
     "manifest.json",
+    "promoters.parquet",
     "rejected.parquet",
     "review.parquet",
     "scored.parquet",
@@ -116,6 +118,8 @@ def test_the_manifest_says_what_was_done_with_what(sampled: Any, sample: Path, m
     assert datetime.fromisoformat(manifest["started"]) <= datetime.fromisoformat(manifest["finished"])
     assert manifest["escalations"] == sampled.table("escalations").num_rows
     assert manifest["review"] == sampled.table("review").num_rows
+    assert manifest["answers"] == sampled.table("answers").num_rows
+    assert manifest["promoters"] == sampled.table("promoters").num_rows
     assert manifest["weights_without_a_factor"] == []
     assert manifest["ignored"] == []
 
@@ -142,7 +146,7 @@ def test_batch_api_and_mlflow_say_the_same_of_a_text(sampled: Any, sample: Path,
 def test_small_batches_give_the_same_rows(sampled: Any, sample: Path, run_night: Callable[..., Any]) -> None:
     small = run_night(sample, overrides=["ingest.batch_rows=7"])
     assert small.manifest["totals"] == sampled.manifest["totals"]
-    for name in ("scored", "review"):
+    for name in ("scored", "review", "answers", "promoters"):
         same(small.rows(name), sampled.rows(name))
     assert [row["case_key"] for row in small.rows("escalations")] == [
         row["case_key"] for row in sampled.rows("escalations")
@@ -169,8 +173,9 @@ def test_the_order_of_the_files_does_not_change_what_is_found(
     backwards = run_night(*sorted(sample.iterdir(), reverse=True))
     assert [Path(file["path"]).name for file in backwards.manifest["files"]] == sorted(ROWS_IN, reverse=True)
     assert backwards.priorities() == pytest.approx(sampled.priorities(), abs=1e-4)
-    keys = [[row["case_key"] for row in one.rows("escalations")] for one in (backwards, sampled)]
-    assert keys[0] == keys[1]
+    for name in ("escalations", "promoters"):
+        keys = [[row["case_key"] for row in one.rows(name)] for one in (backwards, sampled)]
+        assert keys[0] == keys[1]
 
 
 def test_the_same_night_twice_is_the_same_to_the_byte(
@@ -245,6 +250,7 @@ def test_a_listed_case_is_explained_and_carries_all_its_texts(sampled: Any, samp
         assert case["customer_value"] == max((value for value in values if value is not None), default=None)
         mine = [row["id"] for row in texts.values() if row["customer_id"] and row["customer_id"] == case["customer_id"]]
         assert sorted(text["id"] for text in case["texts"]) == sorted(mine or [case["lead_id"]])
+        assert all(text["nps"] == texts[text["id"]]["nps"] for text in case["texts"])
         assert case["n_texts"] == len(case["texts"])
         moments = [
             datetime.fromisoformat(text["created_at"]).replace(tzinfo=None)
@@ -504,7 +510,7 @@ def test_a_night_of_rejects_alone_is_a_night(write_lines: Callable[..., Path], r
         "rows_rejected": 2,
         "reject_reasons": {"empty_text": 1, "missing_text": 1},
     }
-    for name in ("scored", "review", "escalations"):
+    for name in ("scored", "review", "escalations", "answers", "promoters"):
         assert found.table(name).num_rows == 0
     assert found.table("rejected").num_rows == 2
     assert "Nobody to call" in (found.folder / "escalations.html").read_text()
@@ -515,7 +521,7 @@ def test_the_tables_of_an_empty_night_have_the_same_columns(
     write_lines: Callable[..., Path], sampled: Any, run_night: Callable[..., Any]
 ) -> None:
     empty = run_night(write_lines("a.jsonl", [{"id": "1", "text": ""}]))
-    for name in ("scored", "review", "escalations", "rejected"):
+    for name in ("scored", "review", "escalations", "rejected", "answers", "promoters"):
         assert empty.table(name).schema.equals(sampled.table(name).schema), name
 
 

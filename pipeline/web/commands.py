@@ -1,0 +1,167 @@
+"""What `serve.py` does beside serving: users, keys, backups, the check of the audit log."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pipeline.config import Config, ConfigError
+from pipeline.followup import backup, people
+from pipeline.followup.audit import Actor
+from pipeline.followup.policy import Policy
+from pipeline.followup.sessions import link
+from pipeline.followup.store import Store
+
+OPERATOR = Actor("operator", "serve.py")
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Add the commands to the command line; without one, the desk is served."""
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="in place of serving")
+    user = commands.add_parser("user", help="add, list or change who may sign in")
+    what = user.add_subparsers(dest="what", required=True, metavar="WHAT")
+    add = what.add_parser("add", help="add somebody; asks for a password, or reads one line where there is no terminal")
+    add.add_argument("name")
+    add.add_argument("--role", default="agent", choices=["agent", "lead", "admin"], help="(default: %(default)s)")
+    add.add_argument("--link", action="store_true", help="no password: print a link by which they come in once")
+    what.add_parser("list", help="list everybody")
+    for name, words in {
+        "password": "set a new password; all sessions end", "disable": "let somebody in no more",
+        "enable": "let somebody in again", "link": "print a link by which somebody comes in once",
+    }.items():  # fmt: skip
+        what.add_parser(name, help=words).add_argument("name")
+    role = what.add_parser("role", help="give another role")
+    role.add_argument("name")
+    role.add_argument("role", choices=["agent", "lead", "admin"])
+    key = commands.add_parser("key", help="add, list or revoke the keys of programs")
+    what = key.add_subparsers(dest="what", required=True, metavar="WHAT")
+    add = what.add_parser("add", help="make a key and print it, this once")
+    add.add_argument("name")
+    add.add_argument("--scope", action="append", required=True, choices=people.SCOPES, help="repeatable")
+    what.add_parser("list", help="list all keys")
+    what.add_parser("revoke", help="end a key").add_argument("name")
+    commands.add_parser("backup", help="write all cases into a file").add_argument("file", type=Path)
+    restore = commands.add_parser("restore", help="make the store what it was when a backup was written")
+    restore.add_argument("file", type=Path)
+    restore.add_argument("--replace", action="store_true", help="there is a store: put the backup in its place")
+    commands.add_parser("audit", help="check that nothing was changed past the audit log")
+
+
+def run(options: argparse.Namespace, config: Config) -> Iterator[str]:
+    """Yield what a command has to say.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be done; the message is one sentence.
+    """
+    if options.command == "backup":
+        backup.backup(config.store.url, options.file)
+        yield f"written: {options.file}"
+    elif options.command == "restore":
+        backup.restore(config.store.url, options.file, replace=options.replace)
+        yield f"restored from {options.file}"
+    else:
+        store = Store.open(config.store.url, Policy.of(config))
+        try:
+            yield from COMMANDS[options.command, getattr(options, "what", "")](store, options)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        finally:
+            store.close()
+
+
+def link_to(store: Store, name: str, address: str) -> str:
+    """Return the address by which `name` comes in once."""
+    return f"{address}/enter/{link(store, name)}"
+
+
+def _user_add(store: Store, options: argparse.Namespace) -> Iterator[str]:
+    people.add_user(store, OPERATOR, options.name, options.role, None if options.link else _password())
+    yield f"{options.name} may sign in as {options.role}"
+    if options.link:
+        yield f"once, within the hour: {link_to(store, options.name, _site(store))}"
+
+
+def _user_list(store: Store, options: argparse.Namespace) -> Iterator[str]:
+    for one in people.users(store):
+        yield f"{one.name:<24} {one.role:<8}{'' if one.active else 'disabled'}".rstrip()
+
+
+def _user_password(store: Store, options: argparse.Namespace) -> Iterator[str]:
+    people.change_user(store, OPERATOR, options.name, password=_password())
+    yield f"{options.name} has a new password; all their sessions have ended"
+
+
+def _user_link(store: Store, options: argparse.Namespace) -> Iterator[str]:
+    if options.name not in [one.name for one in people.users(store) if one.active]:
+        raise ValueError(f"nobody called {options.name} may sign in; see: serve.py user list")
+    yield f"once, within the hour: {link_to(store, options.name, _site(store))}"
+
+
+def _user_role(store: Store, options: argparse.Namespace) -> Iterator[str]:
+    people.change_user(store, OPERATOR, options.name, role=options.role)
+    yield f"{options.name} is {options.role} now; all their sessions have ended"
+
+
+def _user_disable(store: Store, options: argparse.Namespace) -> Iterator[str]:
+    people.change_user(store, OPERATOR, options.name, active=False)
+    yield f"{options.name} may sign in no more; all their sessions have ended"
+
+
+def _user_enable(store: Store, options: argparse.Namespace) -> Iterator[str]:
+    people.change_user(store, OPERATOR, options.name, active=True)
+    yield f"{options.name} may sign in again"
+
+
+def _key_add(store: Store, options: argparse.Namespace) -> Iterator[str]:
+    yield people.add_key(store, OPERATOR, options.name, options.scope)
+
+
+def _key_list(store: Store, options: argparse.Namespace) -> Iterator[str]:
+    for name, scopes, active in people.keys(store):
+        yield f"{name:<24} {', '.join(scopes):<24}{'' if active else 'revoked'}".rstrip()
+
+
+def _key_revoke(store: Store, options: argparse.Namespace) -> Iterator[str]:
+    people.revoke_key(store, OPERATOR, options.name)
+    yield f"the key {options.name} opens nothing any more"
+
+
+def _audit(store: Store, options: argparse.Namespace) -> Iterator[str]:
+    problems = store.audit()
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise ConfigError(problems[0] + more)
+    yield "every entry of the audit log holds, and the tables follow from it"
+
+
+COMMANDS: dict[tuple[str, str], Callable[[Store, argparse.Namespace], Iterator[str]]] = {
+    ("user", "add"): _user_add,
+    ("user", "list"): _user_list,
+    ("user", "password"): _user_password,
+    ("user", "disable"): _user_disable,
+    ("user", "enable"): _user_enable,
+    ("user", "role"): _user_role,
+    ("user", "link"): _user_link,
+    ("key", "add"): _key_add,
+    ("key", "list"): _key_list,
+    ("key", "revoke"): _key_revoke,
+    ("audit", ""): _audit,
+}
+
+
+def _site(store: Store) -> str:
+    return (store.policy.site or "http://127.0.0.1:8000").rstrip("/")
+
+
+def _password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    first = getpass.getpass("Password: ")
+    if getpass.getpass("Once more: ") != first:
+        raise ValueError("the two passwords differ; nothing was changed")
+    return first

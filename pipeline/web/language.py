@@ -1,0 +1,97 @@
+"""The languages of the desk: a catalogue per file in `locale/`; adding a language is adding one."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from pathlib import Path
+from typing import NamedTuple
+
+from babel.dates import format_datetime, format_timedelta
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+
+LOCALE = Path(__file__).parent / "locale"
+SOURCE = "en"  # the language in which templates and code are written
+
+
+class When(NamedTuple):
+    """A moment for a page: for machines, in full, how far from now ("3 hours ago"), and how long ("3 hours")."""
+
+    iso: str
+    exact: str
+    ago: str
+    span: str
+
+
+@dataclass(frozen=True)
+class Language:
+    """How numbers, moments and sentences are said in one language."""
+
+    code: str
+
+    def say(self, sentence: str, **facts: object) -> str:
+        """Return `sentence`, a template in English with places such as ``%(name)s``, in this language."""
+        said = catalogue(self.code).gettext(sentence)
+        return said % facts if facts else said
+
+    def count(self, one: str, many: str, number: int) -> str:
+        """Return the template for `number` things, with the number in it."""
+        return catalogue(self.code).ngettext(one, many, number) % {"num": self.number(number)}
+
+    def number(self, value: float, places: int = 0) -> str:
+        """Return a number with its thousands apart."""
+        return str(format_decimal(value, format="#,##0" + ("." + "0" * places if places else ""), locale=self.code))
+
+    def when(self, moment: datetime, now: datetime) -> When:
+        """Return `moment` as a page shows it at `now`."""
+        utc = moment.astimezone(UTC)
+        exact = f"{format_datetime(utc, 'd MMM y, HH:mm', locale=self.code)} UTC"
+        away = utc - now
+        if abs(away) < timedelta(minutes=1):
+            just = self.say("just now")
+            return When(utc.isoformat(timespec="seconds"), exact, just, just)
+        span = timedelta(seconds=int(abs(away).total_seconds()))
+        ago, alone = (
+            format_timedelta(-span if away < timedelta(0) else span, threshold=1.5, add_direction=directed,
+                             format="short", locale=self.code)
+            for directed in (True, False)
+        )  # fmt: skip
+        return When(utc.isoformat(timespec="seconds"), exact, str(ago), str(alone))
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """Return the codes of all languages, that of the templates first."""
+    return (SOURCE, *sorted(path.stem for path in LOCALE.glob("*.po")))
+
+
+@cache
+def catalogue(language: str) -> NullTranslations:
+    """Return what is said in `language`; a sentence that its file lacks is said in English."""
+    if language == SOURCE:
+        return NullTranslations()
+    with (LOCALE / f"{language}.po").open("rb") as file:
+        messages = read_po(file, locale=language)
+    compiled = io.BytesIO()
+    write_mo(compiled, messages)
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
+def chosen(accepted: str, wanted: str | None = None) -> str:
+    """Return the language for somebody: the one they chose, or the first that their browser accepts and we have."""
+    if wanted in languages():
+        return str(wanted)
+    weighed = []
+    for place, entry in enumerate(accepted.split(",")[:20]):
+        code, _, weight = entry.strip().partition(";q=")
+        try:
+            weighed.append((-float(weight or 1), place, code.split("-")[0].lower()))
+        except ValueError:
+            continue
+    return next((code for _, _, code in sorted(weighed) if code in languages()), SOURCE)
