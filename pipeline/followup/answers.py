@@ -73,7 +73,7 @@ def asked(store: Store, case_id: int, by: Actor, *, at: datetime | None = None) 
     with store.change(by, at) as change:
         before = found(change.connection, case_id, lock=True)
         if before.status != "closed":
-            raise ConflictError(f"case {case_id} is open again: call its customer first", owner=before.owner)
+            raise ConflictError("case %(id)s is open again: call its customer first", id=case_id)
         if before.asked_at is not None or before.nps_after is not None:
             return as_case(before)
         values = {"asked_at": change.at, "updated_at": change.at, "version": CASES.c.version + 1}

@@ -25,15 +25,28 @@ class UnknownCaseError(KeyError):
         return str(self.args[0])
 
 
-class ConflictError(ValueError):
-    """A change that came too late or is not allowed from where the case stands; the message is one sentence.
+class CaseworkError(ValueError):
+    """What cannot be done with a case; the message is one sentence.
+
+    `template` and `facts` make it up, so that it can be said in another language.
+    """
+
+    def __init__(self, template: str, **facts: object) -> None:
+        super().__init__(template % facts)
+        self.template, self.facts = template, facts
+
+
+class ConflictError(CaseworkError):
+    """A change that came too late or is not allowed from where the case stands.
 
     `owner` is who has the case instead, where that is the reason.
     """
 
-    def __init__(self, sentence: str, *, owner: str | None = None) -> None:
-        super().__init__(sentence)
-        self.owner = owner
+    @property
+    def owner(self) -> str | None:
+        """Who was faster."""
+        owner = self.facts.get("owner")
+        return None if owner is None else str(owner)
 
 
 class Reason(NamedTuple):

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from models.schema import Schema
 from pipeline.followup.audit import Actor
-from pipeline.followup.case import OUTCOMES, STEPS, Case, ConflictError
+from pipeline.followup.case import OUTCOMES, STEPS, Case, CaseworkError, ConflictError
 from pipeline.followup.claims import held
 from pipeline.followup.engine import lock
 from pipeline.followup.outbox import tell
@@ -56,7 +56,7 @@ def no_answer(store: Store, case_id: int, by: Actor, again_at: datetime, *, vers
     """
     with store.change(by, at) as change:
         if not change.at < again_at <= change.at + timedelta(days=60):
-            raise ValueError("try again at a time within the next 60 days")
+            raise CaseworkError("try again at a time within the next 60 days")
         before = found(change.connection, case_id, lock=True)
         values = {
             "next_at": again_at, "attempts": before.attempts + 1, "due_at": again_at, "due_told": False,
@@ -80,9 +80,10 @@ def close(store: Store, case_id: int, by: Actor, outcome: str, root_cause: str, 
         See `pipeline.followup.claims.held`.
     """
     if outcome not in OUTCOMES:
-        raise ValueError(f"a case ends as one of {', '.join(OUTCOMES)}; say which")
+        raise CaseworkError("a case ends as one of %(outcomes)s; say which", outcomes=", ".join(OUTCOMES))
     if root_cause not in store.policy.root_causes:
-        raise ValueError(f"a case is closed with one of the root causes {', '.join(store.policy.root_causes)}")
+        causes = ", ".join(store.policy.root_causes)
+        raise CaseworkError("a case is closed with one of the root causes %(causes)s", causes=causes)
     with store.change(by, at) as change:
         before = found(change.connection, case_id, lock=True)
         asked = before.first_contact_at is not None or outcome == "resolved"
@@ -109,9 +110,9 @@ def reopen(store: Store, case_id: int, by: Actor, *, version: int | None = None,
     with store.change(by, at) as change:
         before = found(change.connection, case_id, lock=True)
         if before.status != "closed":
-            raise ConflictError(f"case {case_id} is {before.status}, not closed", owner=before.owner)
+            raise ConflictError("case %(id)s is not closed", id=case_id)
         if version is not None and version != before.version:
-            raise ConflictError(f"case {case_id} was changed since you opened it")
+            raise ConflictError("case %(id)s was changed since you opened it", id=case_id)
         due = store.clock.settle(change.at) if before.first_contact_at else store.clock.due(before.labels, change.at)
         values = {
             "status": "contacted" if before.first_contact_at else "open", "outcome": None, "root_cause": None,
@@ -122,7 +123,9 @@ def reopen(store: Store, case_id: int, by: Actor, *, version: int | None = None,
         try:
             change.update(CASES, case_id, values)
         except IntegrityError as error:
-            raise ConflictError(f"case {case_id} stays closed: this customer has a newer one that is open") from error
+            raise ConflictError(
+                "case %(id)s stays closed: this customer has a newer one that is open", id=case_id
+            ) from error
         change.note("reopened", case_id, after=before.outcome)
     return store.case(case_id)
 
@@ -139,11 +142,11 @@ def hand_over(store: Store, case_id: int, by: Actor, to: str, note: str, *, vers
         See `pipeline.followup.claims.held`.
     """
     if not note.strip():
-        raise ValueError("write what your colleague must know")
+        raise CaseworkError("write what your colleague must know")
     with store.change(by, at) as change:
         query = select(USERS.c.id).where(USERS.c.name == to, USERS.c.active, USERS.c.role != "service")
         if change.connection.execute(query).first() is None:
-            raise ValueError(f"nobody here is called {to[:40]!r}")
+            raise CaseworkError("nobody here is called %(name)s", name=repr(to[:40]))
         values = {"owner": to, "lease_until": change.at + store.clock.hand_over}
         row = held(change, store, case_id, version, values)
         change.note("handed_over", case_id, to=to, **_with(note))
@@ -161,7 +164,7 @@ def check_step(store: Store, case_id: int, by: Actor, step: str, done: bool, *, 
         See `pipeline.followup.claims.held`.
     """
     if step not in STEPS:
-        raise ValueError(f"a step is one of {', '.join(STEPS)}")
+        raise CaseworkError("a step is one of %(steps)s", steps=", ".join(STEPS))
     with store.change(by, at) as change:
         before = found(change.connection, case_id, lock=True)
         steps = {name: entry for name, entry in before.steps.items() if name != step}
@@ -184,20 +187,26 @@ def give(store: Store, case_id: int, by: Actor, amount: float, what: str, *, at:
     """
     amount, budget = round(amount, 2), store.policy.budget
     if not 0 < amount < 1e9:
-        raise ValueError("give an amount above 0")
+        raise CaseworkError("give an amount above 0")
     if not what.strip():
-        raise ValueError("say what it is given for")
+        raise CaseworkError("say what it is given for")
     with store.change(by, at) as change:
         # Both locks are taken before anything is summed, so that two gifts at once cannot pass one budget.
         lock(change.connection, f"budget of {by.name}")
         before = found(change.connection, case_id, lock=True)
         if before.spent + amount > budget.per_case + 1e-9:
             left = max(0.0, budget.per_case - before.spent)
-            raise ValueError(f"this case has {left:.2f} {budget.currency} left; ask a lead for more")
+            raise CaseworkError(
+                "this case has %(left)s %(currency)s left; ask a lead for more",
+                left=f"{left:.2f}", currency=budget.currency,
+            )  # fmt: skip
         today = _given_today(change.connection, store, by.name, change.at)
         if today + amount > budget.per_day + 1e-9:
             left = max(0.0, budget.per_day - today)
-            raise ValueError(f"you have {left:.2f} {budget.currency} left today; ask a lead for more")
+            raise CaseworkError(
+                "you have %(left)s %(currency)s left today; ask a lead for more",
+                left=f"{left:.2f}", currency=budget.currency,
+            )  # fmt: skip
         row = held(change, store, case_id, None, {"spent": round(before.spent + amount, 2)})
         gift = {"case_id": case_id, "author": by.name, "amount": amount, "what": what.strip()[:200], "at": change.at}
         change.insert(GIFTS, gift)
@@ -225,14 +234,14 @@ def correct(store: Store, case_id: int, by: Actor, schema: Schema, feedback_id: 
     """
     known = {one.name: one for one in schema if one.exclusive or one.kind == "multilabel"}
     if head not in known or label not in known[head].labels:
-        raise ValueError("choose a label that the heads have")
+        raise CaseworkError("choose a label that the heads have")
     with store.change(by, at) as change:
         case = found(change.connection, case_id, lock=True)
         text = change.connection.execute(
             select(FEEDBACK).where(FEEDBACK.c.id == feedback_id, FEEDBACK.c.case_id == case_id)
         ).first()
         if text is None:
-            raise ValueError(f"case {case_id} has no such text")
+            raise CaseworkError("case %(id)s has no such text", id=case_id)
         said = next((one for one in text.labels if one in known[head].labels), None)
         change.insert(CORRECTIONS, {"feedback_id": feedback_id, "head": head, "label": label, "instead_of": said,
                                     "author": by.name, "at": change.at})  # fmt: skip
@@ -251,7 +260,7 @@ def remark(store: Store, case_id: int, by: Actor, note: str, *, at: datetime | N
         Nothing was written.
     """
     if not note.strip():
-        raise ValueError("write something")
+        raise CaseworkError("write something")
     with store.change(by, at) as change:
         row = found(change.connection, case_id)
         change.note("noted", case_id, **_with(note))

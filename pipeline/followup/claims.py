@@ -111,12 +111,12 @@ def lost(row: Row[Any], change: Change, version: int | None) -> ConflictError:
     """Return why `row` could not be changed: who has it, or what became of it."""
     held_by_other = row.owner and row.owner != change.actor.name and row.lease_until and row.lease_until > change.at
     if row.status not in LIVE:
-        return ConflictError(f"case {row.id} is closed")
+        return ConflictError("case %(id)s is closed", id=row.id)
     if held_by_other:
-        return ConflictError(f"{row.owner} has case {row.id}", owner=row.owner)
+        return ConflictError("%(owner)s has case %(id)s", owner=row.owner, id=row.id)
     if version is not None and version != row.version:
-        return ConflictError(f"case {row.id} was changed since you opened it")
-    return ConflictError(f"case {row.id} is not with you; take it first")
+        return ConflictError("case %(id)s was changed since you opened it", id=row.id)
+    return ConflictError("case %(id)s is not with you; take it first", id=row.id)
 
 
 def _lease(change: Change, store: Store) -> ColumnElement[Any]:

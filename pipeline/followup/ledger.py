@@ -24,9 +24,7 @@ from sqlalchemy import (
     extract,
     func,
     select,
-    values,
 )
-from sqlalchemy import column as named
 
 from pipeline.followup import figures
 from pipeline.followup.case import OUTCOMES
@@ -215,16 +213,17 @@ class _Book:
 
     def weeks(self, spans: Sequence[tuple[datetime, datetime]]) -> tuple[Week, ...]:
         """Return what was opened, closed and resolved in each of `spans`."""
-        table = values(named("begins", Instant), named("ends", Instant), name="weeks").data(spans).cte("weeks")
-        opened = (_C.opened_at >= table.c.begins) & (_C.opened_at < table.c.ends)
-        closed = (_C.closed_at >= table.c.begins) & (_C.closed_at < table.c.ends)
-        counted = (
+        begins, ends = bindparam("begins", type_=Instant), bindparam("ends", type_=Instant)
+        opened, closed = ((moment >= begins) & (moment < ends) for moment in (_C.opened_at, _C.closed_at))
+        query = select(
             select(func.count()).where(opened).scalar_subquery(),
             select(func.count()).where(closed).scalar_subquery(),
             select(func.count().filter(_C.outcome == "resolved")).where(closed).scalar_subquery(),
         )
-        query = select(table.c.begins, *counted).order_by(table.c.begins)
-        return tuple(Week(*row) for row in self.connection.execute(query))
+        return tuple(
+            Week(first, *self.connection.execute(query, {"begins": first, "ends": after}).one())
+            for first, after in spans
+        )
 
     def agents(self) -> tuple[Agent, ...]:
         """Return how the cases ended that each person closed, by name; a closing that was undone does not count."""

@@ -96,7 +96,7 @@ def thank(store: Store, promoter_id: int, by: Actor, *, at: datetime | None = No
         row = change.update(PROMOTERS, promoter_id, values, PROMOTERS.c.thanked_at.is_(None))
         if row is None:
             first = _found(change.connection, promoter_id).thanked_by
-            raise ConflictError(f"{first} has thanked them already", owner=first)
+            raise ConflictError("%(owner)s has thanked them already", owner=first)
         change.note("thanked", promoter=promoter_id)
         return _promoter(row)
 

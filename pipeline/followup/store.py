@@ -48,7 +48,11 @@ class Store:
         try:
             with alone(store.engine, "tables") as connection:
                 upgrade(connection)
+        except ConfigError:
+            store.close()
+            raise
         except DatabaseError as error:  # nothing there, or no database: the driver tells them apart, we need not
+            store.close()
             where = store.engine.url.render_as_string(hide_password=True)
             raise ConfigError(
                 f"the case store {where} cannot be opened: {' '.join(str(error.orig).split())}"

@@ -12,12 +12,13 @@ from starlette.concurrency import run_in_threadpool
 
 from pipeline.followup import casework, claims, people, queue
 from pipeline.followup.calendar import Allowance
-from pipeline.followup.case import OUTCOMES, STEPS, Case, ConflictError, UnknownCaseError
+from pipeline.followup.case import OUTCOMES, STEPS, Case, CaseworkError, ConflictError, UnknownCaseError
 from pipeline.followup.playbooks import playbook_for
 from pipeline.followup.store import Store
 from pipeline.web import caseview, view
 from pipeline.web.access import Visitor, form, visitor_of
 from pipeline.web.desk import Desk
+from pipeline.web.language import Language
 
 # When to call again, in the words of the desk's calendar.
 AGAIN = {
@@ -55,10 +56,10 @@ def _act(desk: Desk, request: Request, case_id: int, action: str, fields: Form) 
         ACTIONS[action](desk, case_id, visitor, fields)
     except UnknownCaseError as error:
         raise HTTPException(404, _said(error)) from None
-    except ConflictError as error:
-        return _page(desk, request, case_id, status=409, problem=_said(error), typed=fields | {"action": action})
-    except ValueError as error:
-        return _page(desk, request, case_id, status=422, problem=_said(error), typed=fields | {"action": action})
+    except CaseworkError as error:
+        problem = Language(visitor.language).say(error.template, **error.facts)
+        status = 409 if isinstance(error, ConflictError) else 422
+        return _page(desk, request, case_id, status=status, problem=problem, typed=fields | {"action": action})
     finally:
         desk.forget()
     # Who is done with a case wants the next customer; who reached one is still talking to them.
@@ -76,7 +77,7 @@ def _page(
     except UnknownCaseError as error:
         raise HTTPException(404, _said(error)) from None
     line = view.line(case, 0, viewing)
-    before = queue.above(desk.store, case) if case.live else None
+    before = queue.above(desk.store, case) if case.status == "open" else None
     book = playbook_for(desk.playbooks[viewing.language.code], _type(desk, case))
     return desk.pages.show(
         request,
@@ -134,12 +135,12 @@ def _again_at(store: Store, fields: Form, now: datetime) -> datetime:
     exact = fields.get("exact", "").strip()
     if not exact:
         if fields.get("again") not in AGAIN:
-            raise ValueError("say when to try again")
+            raise CaseworkError("say when to try again")
         return store.clock.calendar.due(now, Allowance.parse(fields["again"]))
     try:
         typed = datetime.fromisoformat(exact)
     except ValueError:
-        raise ValueError(f"{exact[:40]!r} is no date and time such as 2026-11-23T09:30") from None
+        raise CaseworkError("%(text)s is no date and time such as 2026-11-23T09:30", text=repr(exact[:40])) from None
     return typed.replace(tzinfo=store.clock.calendar.zone).astimezone(UTC) if typed.tzinfo is None else typed
 
 
@@ -147,7 +148,7 @@ def _amount(text: str) -> float:
     try:
         return float(text.replace(",", "."))
     except ValueError:
-        raise ValueError(f"{text[:40]!r} is no amount such as 12.50") from None
+        raise CaseworkError("%(text)s is no amount such as 12.50", text=repr(text[:40])) from None
 
 
 def _take(desk: Desk, case_id: int, visitor: Visitor, fields: Form) -> Case:

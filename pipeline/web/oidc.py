@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hmac
 import logging
 import secrets
@@ -54,7 +53,8 @@ class Vouched(NamedTuple):
 class _Registry(JWSRegistry):
     """What may sign an ID token: a key that the provider alone has; never `none`, never a secret that we share."""
 
-    algorithms = {name: copy.copy(JWSRegistry.algorithms[name]) for name in ("RS256", "ES256", "PS256", "EdDSA")}  # noqa: RUF012
+    recommended = ["RS256", "ES256", "PS256", "EdDSA"]  # noqa: RUF012
+    algorithms = JWSRegistry.algorithms | {"EdDSA": type(JWSRegistry.algorithms["EdDSA"])()}
     algorithms["EdDSA"].security_warning = None  # RFC 9864 has a new name for it; providers use the old one
 
 

@@ -28,7 +28,6 @@ class Scorer(Protocol):
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return one result per usable record, and ``{"record": n, "reason": code}`` per other."""
 
-
     def escalate_objects(
         self, objects: list[object], *, customer_values: Sequence[float]
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], pa.Table]:

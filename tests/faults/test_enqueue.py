@@ -73,9 +73,12 @@ def folder(job: Callable[..., Outcome], tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("before", "said"),
     [
-        (new, "3 cases opened, 0 updated, 0 unchanged, 0 answers joined, 2 people to thank"),
+        pytest.param(
+            new, "3 cases opened, 0 updated, 0 unchanged, 0 answers joined, 2 people to thank", marks=pytest.mark.slow
+        ),
         (at_work, "1 cases opened, 1 opened again, 1 updated, 0 unchanged, 2 answers joined, 2 people to thank"),
     ],
+    ids=["a new store", "a store at work"],
 )
 def test_a_death_between_any_two_statements_changes_nothing(
     before: Callable[[Path], None], said: str, folder: Path, tmp_path: Path

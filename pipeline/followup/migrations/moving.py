@@ -20,7 +20,8 @@ def taken_out(connection: sa.Connection) -> dict[str, Rows]:
     tables.reflect(connection, only=["cases", "feedback", "events"])
     rows: dict[str, Rows] = {}
     for name in ("events", "feedback", "cases"):
-        rows[name] = [dict(row._mapping) for row in connection.execute(sa.select(tables.tables[name]))]
+        query = sa.select(tables.tables[name]).order_by(tables.tables[name].c.id)
+        rows[name] = [dict(row._mapping) for row in connection.execute(query)]
         tables.tables[name].drop(connection)
     if connection.dialect.name == "postgresql":
         for change in ("update", "delete"):
@@ -33,8 +34,12 @@ def move_in(connection: sa.Connection, old: dict[str, Rows]) -> None:
     tables = sa.MetaData()
     tables.reflect(connection, only=["cases", "feedback", "audit_log"])
     closed = {row["case_id"]: row["at"] for row in old["events"] if row["what"] in _OUTCOMES}
-    cases = [_case(row, closed) for row in old["cases"]]
+    reached = {row["case_id"]: row["at"] for row in reversed(old["events"]) if row["what"] == "contacted"}
+    cases = [_case(row, closed) | {"first_contact_at": reached.get(row["id"])} for row in old["cases"]]
     feedback = [row | {"nps": None} for row in old["feedback"]]
+    texts_of: dict[int, Rows] = {}
+    for row in feedback:
+        texts_of.setdefault(row["case_id"], []).append(row)
     log: Rows = [
         {
             "at": row["at"],
@@ -48,9 +53,8 @@ def move_in(connection: sa.Connection, old: dict[str, Rows]) -> None:
     ]
     now = datetime.now(UTC)
     for case in cases:
-        texts = [row for row in feedback if row["case_id"] == case["id"]]
         written: list[Any] = [["cases", case["id"], _loggable("cases", case)]]
-        written += [["feedback", row["id"], _loggable("feedback", row)] for row in texts]
+        written += [["feedback", row["id"], _loggable("feedback", row)] for row in texts_of.get(case["id"], [])]
         log.append(
             {"at": now, "who": "migration", "what": "moved", "case_id": case["id"], "detail": {}, "rows": written}
         )
@@ -73,7 +77,7 @@ def _case(row: dict[str, Any], closed: dict[int, datetime]) -> dict[str, Any]:
         "closed_at": closed.get(row["id"], row["updated_at"]) if outcome else None,
         "standing": row["priority"] - 10 * (due - datetime(2020, 1, 1, tzinfo=UTC)).total_seconds() / 86_400,
         "due_at": row["opened_at"], "second_failure": False, "owner": None, "lease_until": None, "next_at": None,
-        "attempts": 0, "first_contact_at": None, "spent": 0.0, "steps": {}, "nps_before": None, "ask_at": None,
+        "attempts": 0, "spent": 0.0, "steps": {}, "nps_before": None, "ask_at": None,
         "asked_at": None, "nps_after": None, "answered_at": None, "due_told": True,
     }  # fmt: skip
 

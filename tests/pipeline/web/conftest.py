@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,14 +9,19 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from fastapi import FastAPI
+from httpx2 import Response
 from starlette.testclient import TestClient
 
 from models.scoring import REASON
 from models.triage import TriageModel
 from pipeline.config import Config
+from pipeline.followup import people, sessions
+from pipeline.followup.audit import Actor
 from pipeline.followup.store import Store
 from pipeline.triage.cases import TEXT
 from pipeline.triage.scoring import Scorer
+from pipeline.web.access import COOKIE
 from pipeline.web.app import create_app
 
 BASE = "http://127.0.0.1:8000"
@@ -59,6 +62,29 @@ def escalations(*texts: str, words: list[str] | None = None) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=COLUMNS)
 
 
+def sign_in(store: Store, name: str, role: str) -> str:
+    """Return the token of a session of a new user."""
+    people.add_user(store, Actor("test", "test"), name, role, None)
+    return sessions.sign_in_known(store, name, "test", how="test")
+
+
+class Browser(TestClient):
+    """A client that is signed in, follows no redirects, and sends forms as one of the desk's own pages would."""
+
+    def __init__(self, app: FastAPI, store: Store, token: str | None = None, base: str = BASE) -> None:
+        # Cookies by hand: the session's is for TLS alone, which a browser waives for its own machine.
+        cookies = {"Cookie": f"{COOKIE}={token}"} if token else {}
+        super().__init__(app, base_url=base, follow_redirects=False, headers=cookies)
+        user = sessions.session_user(store, token) if token else None
+        self.token = user.csrf if user else app.state.token
+
+    def press(self, path: str, /, **fields: Any) -> Response:
+        """Return the answer to a form."""
+        form = {"token": self.token} | {name: str(value) for name, value in fields.items()}
+        return self.post(path, data=form, headers={"origin": str(self.base_url).rstrip("/"),
+                                                   "sec-fetch-site": "same-origin"})  # fmt: skip
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     opened = Store.open(f"sqlite:///{tmp_path}/amends.db")
@@ -72,25 +98,29 @@ def scorer(model: TriageModel) -> Scorer:
 
 
 @pytest.fixture
+def app(store: Store, scorer: Scorer) -> FastAPI:
+    return create_app(store=store, scorer=scorer)
+
+
+@pytest.fixture
+def enter(app: FastAPI, store: Store) -> Callable[[str, str], Browser]:
+    """Return a function that signs somebody in who was not there before."""
+    return lambda name, role: Browser(app, store, sign_in(store, name, role))
+
+
+@pytest.fixture
+def agent(enter: Callable[[str, str], Browser]) -> Browser:
+    """An agent called ana."""
+    return enter("ana", "agent")
+
+
+@pytest.fixture
+def lead(enter: Callable[[str, str], Browser]) -> Browser:
+    """A lead called lea."""
+    return enter("lea", "lead")
+
+
+@pytest.fixture
 def client(store: Store, scorer: Scorer) -> TestClient:
+    """A program that asks the API of a demo, which needs no key."""
     return TestClient(create_app(store=store, scorer=scorer, demo=True), base_url=BASE, follow_redirects=False)
-
-
-@pytest.fixture
-def token(client: TestClient) -> str:
-    """Return the token that the desk's own forms carry."""
-    found = re.search(r'name="token" value="([^"]+)"', client.get("/").text)
-    assert found
-    return html.unescape(found[1])
-
-
-@pytest.fixture
-def mark(client: TestClient, token: str) -> Callable[..., Any]:
-    """Return a function that sends the form of a button, as one of the desk's own pages would."""
-
-    def send(case: int, status: str, version: int, **changes: Any) -> Any:
-        form = {"token": token, "status": status, "version": str(version), "view": "case"} | changes.pop("form", {})
-        headers = {"origin": BASE, "sec-fetch-site": "same-origin"} | changes.pop("headers", {})
-        return client.post(f"/cases/{case}/mark", data=form, headers=headers)
-
-    return send

@@ -301,6 +301,7 @@ def test_other_claims_may_say_who_somebody_is(provider: Provider) -> None:
         ("PS256", lambda: RSAKey.generate_key(2048, auto_kid=True)),
         ("EdDSA", lambda: OKPKey.generate_key("Ed25519", auto_kid=True)),
     ],
+    ids=["ES256", "PS256", "EdDSA"],
 )
 def test_other_signatures_by_a_private_key_count_too(
     oidc: Oidc, provider: Provider, algorithm: str, made: Callable[[], Key]
@@ -440,7 +441,7 @@ def test_a_token_counts_while_it_holds_give_or_take_a_minute(
         assert logged(caplog) == [f"single sign-on failed: {kind}"]
 
 
-@pytest.mark.parametrize("algorithm", ["none", "None", "HS256", "RS1", "", None, ["RS256"]])
+@pytest.mark.parametrize("algorithm", ["none", "None", "HS256", "HS512", "ES512", "RS1", "", None, ["RS256"]])
 def test_an_algorithm_that_others_could_use_does_not_count(
     oidc: Oidc, provider: Provider, key: RSAKey, algorithm: Any
 ) -> None:
