@@ -4,6 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 PEERS  := .venv-peers
+AXE    := $(VENV)/axe/.installed
 OPEN   ?= 1
 PORT   ?= 8000
 DEMO   := data/local/demo
@@ -30,16 +31,16 @@ demo: setup  ## train on the starter corpus, score the sample dump, open the des
 	@echo "== score: the sample dump (data/sample)"
 	$(PY) score.py data/sample --output $(DEMO) --enqueue --as-of $(NIGHT)
 ifneq ($(OPEN),0)
-	@echo "== serve: the desk on http://127.0.0.1:$(PORT) (Ctrl-C stops it)"
+	@echo "== serve: open the link that is printed now (Ctrl-C stops the desk)"
 	$(PY) serve.py --demo --port $(PORT)
 else
 	@echo "== done; see the desk with: make demo"
 endif
 
-test: setup  ## the fast tests (what CI runs)
+test: setup $(AXE)  ## the fast tests (what CI runs)
 	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2 -m "not slow" $(ARGS)
 
-test-all: setup $(VENV)/.scale  ## every test, the slow ones too (installs Ray and Spark)
+test-all: setup $(AXE) $(VENV)/.scale  ## every test, the slow ones too (installs Ray and Spark)
 	HF_HUB_OFFLINE=1 $(PY) -m pytest -n 2 $(ARGS)
 
 mltest: setup  ## the ML Test Score: 28 items, what proves each, and the score
@@ -55,6 +56,11 @@ bench: setup  ## every published figure, each against its peer in the same run (
 
 bench-nightly: setup  ## a night by stage, against the usual script and the last recorded result
 	$(PY) -m benchmarks.nightly $(ARGS)
+
+# The accessibility tests read their rules from npm; where it is not installed they skip, and CI does not let them.
+$(AXE): $(STAMP)
+	@if command -v npm >/dev/null; then npm install --silent --no-save --prefix $(VENV)/axe axe-core@4.14.1 >/dev/null; fi
+	@mkdir -p $(VENV)/axe && touch $(AXE)
 
 $(VENV)/.scale: $(STAMP) requirements-scale.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-scale.lock

@@ -11,11 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import DatabaseError
 
 from pipeline.followup.audit import CLOCK
-from pipeline.followup.case import LIVE
 from pipeline.followup.claims import give_back
 from pipeline.followup.outbox import deliver, tell
 from pipeline.followup.store import Store
-from pipeline.followup.tables import CASES
+from pipeline.followup.tables import CASES, IS_LIVE
 from pipeline.followup.webhooks import Target
 
 LOG = logging.getLogger(__name__)
@@ -58,9 +57,7 @@ class Background:
 def mark_late(store: Store, *, at: datetime | None = None) -> int:
     """Return how many cases were marked as overdue, and told of, for the first time."""
     with store.change(CLOCK, at) as change:
-        late = select(CASES.c.id).where(
-            CASES.c.status.in_(LIVE), CASES.c.due_at < change.at, CASES.c.due_told.is_(False)
-        )
+        late = select(CASES.c.id).where(IS_LIVE, CASES.c.due_at < change.at, CASES.c.due_told.is_(False))
         numbers = list(change.connection.execute(late.limit(_AT_ONCE).with_for_update(skip_locked=True)).scalars())
         for number in numbers:
             row = change.update(CASES, number, {"due_told": True})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,6 +14,11 @@ LIVE = ("open", "contacted")
 OUTCOMES = ("resolved", "lost", "not_detractor")
 # What makes a moment of misery a moment of magic, in this order.
 STEPS = ("own", "fix", "make_up", "cause", "thank")
+
+
+def facets(labels: Mapping[str, str | list[str]]) -> str:
+    """Return the single labels of a case as one text, a line each, by which the queue is filtered."""
+    return "\n" + "".join(f"{head}={label}\n" for head, label in labels.items() if isinstance(label, str))
 
 
 class UnknownCaseError(KeyError):
@@ -122,6 +128,7 @@ class Case:
     customer_value: float | None = None
     reasons: tuple[Reason, ...] = ()
     labels: dict[str, str | list[str]] = field(default_factory=dict)
+    facets: str = ""
     confidence: dict[str, float] = field(default_factory=dict)
     channel: str | None = None
     lang: str | None = None

@@ -11,9 +11,10 @@ from sqlalchemy.exc import IntegrityError
 
 from models.schema import Schema
 from pipeline.followup.audit import Actor
-from pipeline.followup.case import OUTCOMES, STEPS, Case, CaseworkError, ConflictError
+from pipeline.followup.case import OUTCOMES, STEPS, Case, CaseworkError, ConflictError, facets
 from pipeline.followup.claims import held
 from pipeline.followup.engine import lock
+from pipeline.followup.escalations import storable
 from pipeline.followup.outbox import tell
 from pipeline.followup.store import Store, as_case, found
 from pipeline.followup.tables import CASES, CORRECTIONS, FEEDBACK, GIFTS, USERS
@@ -144,7 +145,7 @@ def hand_over(store: Store, case_id: int, by: Actor, to: str, note: str, *, vers
     if not note.strip():
         raise CaseworkError("write what your colleague must know")
     with store.change(by, at) as change:
-        query = select(USERS.c.id).where(USERS.c.name == to, USERS.c.active, USERS.c.role != "service")
+        query = select(USERS.c.id).where(USERS.c.name == storable(to), USERS.c.active, USERS.c.role != "service")
         if change.connection.execute(query).first() is None:
             raise CaseworkError("nobody here is called %(name)s", name=repr(to[:40]))
         values = {"owner": to, "lease_until": change.at + store.clock.hand_over}
@@ -188,7 +189,8 @@ def give(store: Store, case_id: int, by: Actor, amount: float, what: str, *, at:
     amount, budget = round(amount, 2), store.policy.budget
     if not 0 < amount < 1e9:
         raise CaseworkError("give an amount above 0")
-    if not what.strip():
+    what = storable(what.strip()[:200])
+    if not what:
         raise CaseworkError("say what it is given for")
     with store.change(by, at) as change:
         # Both locks are taken before anything is summed, so that two gifts at once cannot pass one budget.
@@ -208,9 +210,9 @@ def give(store: Store, case_id: int, by: Actor, amount: float, what: str, *, at:
                 left=f"{left:.2f}", currency=budget.currency,
             )  # fmt: skip
         row = held(change, store, case_id, None, {"spent": round(before.spent + amount, 2)})
-        gift = {"case_id": case_id, "author": by.name, "amount": amount, "what": what.strip()[:200], "at": change.at}
+        gift = {"case_id": case_id, "author": by.name, "amount": amount, "what": what, "at": change.at}
         change.insert(GIFTS, gift)
-        change.note("gave", case_id, amount=amount, currency=budget.currency, given_for=what.strip()[:200])
+        change.note("gave", case_id, amount=amount, currency=budget.currency, given_for=what)
         return as_case(row)
 
 
@@ -246,7 +248,8 @@ def correct(store: Store, case_id: int, by: Actor, schema: Schema, feedback_id: 
         change.insert(CORRECTIONS, {"feedback_id": feedback_id, "head": head, "label": label, "instead_of": said,
                                     "author": by.name, "at": change.at})  # fmt: skip
         if text.text_id == case.lead_id and known[head].exclusive:
-            change.update(CASES, case_id, {"labels": case.labels | {head: label}, "version": case.version + 1,
+            labels = case.labels | {head: label}
+            change.update(CASES, case_id, {"labels": labels, "facets": facets(labels), "version": case.version + 1,
                                            "updated_at": change.at})  # fmt: skip
         change.note("corrected", case_id, head=head, label=label, instead_of=said)
 
@@ -277,4 +280,4 @@ def _given_today(connection: Connection, store: Store, who: str, at: datetime) -
 
 def _with(note: str) -> Mapping[str, Any]:
     """Return the note as an entry of the history has it: what is written about a customer is theirs, so it is short."""
-    return {"note": note.strip()[:LONGEST_NOTE]} if note.strip() else {}
+    return {"note": storable(note.strip()[:LONGEST_NOTE])} if note.strip() else {}

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, case, literal, or_, select
 from pipeline.followup.audit import CLOCK, Actor, Change
 from pipeline.followup.case import LIVE, Case, ConflictError
 from pipeline.followup.store import Store, as_case, found
-from pipeline.followup.tables import CASES, QUEUE_ORDER
+from pipeline.followup.tables import CASES, IS_LIVE, QUEUE_ORDER
 
 _RETURNED_AT_ONCE = 1_000
 
@@ -45,7 +45,7 @@ def take_next(store: Store, by: Actor, *, lead: bool = False, at: datetime | Non
 def _next(store: Store, by: Actor, lead: bool, at: datetime | None) -> Case | None:
     with store.change(by, at) as change:
         free = [
-            CASES.c.status.in_(LIVE), CASES.c.owner.is_(None),
+            IS_LIVE, CASES.c.owner.is_(None),
             or_(CASES.c.next_at.is_(None), CASES.c.next_at <= change.at),
         ]  # fmt: skip
         if not lead:
@@ -76,7 +76,7 @@ def release(store: Store, case_id: int, by: Actor, *, version: int | None = None
 def give_back(store: Store, *, at: datetime | None = None) -> int:
     """Return how many cases became free because their lease had run out."""
     with store.change(CLOCK, at) as change:
-        late = CASES.c.owner.is_not(None) & (CASES.c.lease_until <= change.at) & CASES.c.status.in_(LIVE)
+        late = CASES.c.owner.is_not(None) & (CASES.c.lease_until <= change.at) & IS_LIVE
         query = select(CASES.c.id, CASES.c.owner).where(late).limit(_RETURNED_AT_ONCE).with_for_update(skip_locked=True)
         rows = change.connection.execute(query).all()
         for row in rows:
@@ -98,9 +98,9 @@ def held(change: Change, store: Store, case_id: int, version: int | None, values
     """
     ours = (CASES.c.owner == change.actor.name) & (CASES.c.lease_until > change.at)
     lease = {"lease_until": _lease(change, store), "updated_at": change.at, "version": CASES.c.version + 1}
-    conditions: list[ColumnElement[bool]] = [CASES.c.status.in_(LIVE), ours]
+    conditions: list[ColumnElement[bool]] = [IS_LIVE, ours]
     if version is not None:
-        conditions.append(CASES.c.version == version)
+        conditions.append(_is_at(version))
     row = change.update(CASES, case_id, lease | values, *conditions)
     if row is None:
         raise lost(found(change.connection, case_id), change, version)
@@ -119,6 +119,11 @@ def lost(row: Row[Any], change: Change, version: int | None) -> ConflictError:
     return ConflictError("case %(id)s is not with you; take it first", id=row.id)
 
 
+def _is_at(version: int) -> ColumnElement[bool]:
+    # Drivers refuse a number that the column cannot hold; no case has such a version.
+    return CASES.c.version == (version if 0 <= version < 2**31 else -1)
+
+
 def _lease(change: Change, store: Store) -> ColumnElement[Any]:
     """Return until when the case stays with who has it: a lease from now, or longer where it was longer before."""
     until = literal(change.at + store.clock.lease, CASES.c.lease_until.type)
@@ -130,9 +135,9 @@ def _taken(
 ) -> Row[Any] | None:
     """Return the row after one conditional UPDATE; None where somebody else was faster."""
     free = or_(CASES.c.owner.is_(None), CASES.c.owner == change.actor.name, CASES.c.lease_until <= change.at)
-    conditions = [which, CASES.c.status.in_(LIVE), free]
+    conditions = [which, IS_LIVE, free]
     if version is not None:
-        conditions.append(CASES.c.version == version)
+        conditions.append(_is_at(version))
     values = {
         "owner": change.actor.name, "lease_until": _lease(change, store), "updated_at": change.at,
         "version": CASES.c.version + 1,

@@ -56,6 +56,13 @@ def alone(engine: Engine, work: str) -> Iterator[Connection]:
         yield connection
 
 
+def take_stock(engine: Engine) -> None:
+    """Let SQLite count what its tables hold now, by which it chooses between indexes; PostgreSQL does so by itself."""
+    if engine.dialect.name == "sqlite":
+        with writing(engine) as connection:
+            connection.exec_driver_sql("ANALYZE")
+
+
 def lock(connection: Connection, work: str) -> None:
     """Wait until nobody else does `work` on this database, and keep them from it until the transaction ends."""
     if connection.dialect.name == "postgresql":  # on SQLite a writer is alone in any case

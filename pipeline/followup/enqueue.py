@@ -12,7 +12,7 @@ import pyarrow as pa
 from sqlalchemy import Row, func, select
 
 from pipeline.followup.audit import Change
-from pipeline.followup.case import LIVE, Enqueued, Text
+from pipeline.followup.case import LIVE, Enqueued, Text, facets
 from pipeline.followup.clock import Clock
 from pipeline.followup.escalations import Escalation, read
 from pipeline.followup.outbox import tell
@@ -162,6 +162,7 @@ def _ranked(escalation: Escalation) -> dict[str, Any]:
         "priority": escalation.priority,
         "reasons": [reason._asdict() for reason in escalation.reasons],
         "labels": escalation.labels,
+        "facets": facets(escalation.labels),
         "confidence": escalation.confidence,
         "lead_id": escalation.lead.id,
         "text": escalation.lead.text,

@@ -82,8 +82,12 @@ def instant(value: object) -> datetime | None:
 
 
 def storable(text: str) -> str:
-    """Return `text` as every database keeps it: PostgreSQL has no place for U+0000, whose picture stands for it."""
-    return text.replace("\x00", "\u2400")
+    """Return `text` as every database keeps it.
+
+    PostgreSQL has no place for U+0000, whose picture stands for it; half a surrogate pair, for which UTF-8 has none,
+    becomes a question mark.
+    """
+    return text.replace("\x00", "\u2400").encode("utf-8", "replace").decode()
 
 
 def _storable(value: Any) -> Any:

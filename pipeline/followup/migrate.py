@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from pipeline.config import ConfigError
-from pipeline.followup.tables import METADATA
+from pipeline.followup.columns import METADATA
 
 _STEPS = ScriptDirectory(str(Path(__file__).parent / "migrations"))
 _BEFORE_STEPS = "0001"  # a store of before there were migrations looks like this one

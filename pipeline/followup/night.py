@@ -11,6 +11,7 @@ from pipeline.config import Config
 from pipeline.followup.answers import join
 from pipeline.followup.audit import NIGHT
 from pipeline.followup.clock import Clock
+from pipeline.followup.engine import take_stock
 from pipeline.followup.enqueue import enqueue
 from pipeline.followup.policy import Policy
 from pipeline.followup.promoters import take_in as thank_later
@@ -54,6 +55,7 @@ def take_in(config: Config, folder: Path, at: datetime | None = None) -> str:
             if "promoters" in tables:
                 people = thank_later(change, store.policy, tables["promoters"])
                 said.append(f"{people} {'person' if people == 1 else 'people'} to thank")
+        take_stock(store.engine)
     finally:
         store.close()
     return ", ".join(said)

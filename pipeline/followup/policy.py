@@ -98,7 +98,7 @@ class Policy(Section):
     site: str | None = None
     webhooks: list[Webhook] = []
     webhook_hosts: list[str] = []
-    webhook_attempts: Annotated[int, Field(ge=1, le=50)] = 12
+    webhook_attempts: Annotated[int, Field(ge=1, le=50)] = 16
 
     @field_validator("due")
     @classmethod

@@ -5,80 +5,28 @@ A column marked ``words`` holds what a customer wrote or what must stay secret: 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
-    Dialect,
+    ColumnElement,
     Double,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
 )
-from sqlalchemy.types import TypeDecorator
 
 from pipeline.followup.case import LIVE, OUTCOMES, STATUSES
-
-
-class Instant(TypeDecorator[datetime]):
-    """A moment, stored as UTC; SQLite has no time zones, so there the zone is dropped on the way in and put back."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return `value` in UTC.
-
-        Raises
-        ------
-        ValueError
-            The time is naive: it would mean another moment on another machine.
-        """
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a stored time needs a time zone; got {value!r}")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the stored moment as an aware time in UTC."""
-        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def any_of(column: str, values: tuple[str, ...]) -> str:
-    """Return the condition, in SQL, that `column` holds one of `values`."""
-    return f"{column} IN ({', '.join(repr(value) for value in values)})"
-
-
-METADATA = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s", "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)  # fmt: skip
-WORDS = {"words": True}
-
-
-def _table(name: str, *columns: Any, audited: bool = True) -> Table:
-    """Return a table with a number of its own; `audited` tables follow from the audit log."""
-    return Table(name, METADATA, Column("id", Integer, primary_key=True), *columns, info={"audited": audited})
-
+from pipeline.followup.columns import METADATA, WORDS, Instant, any_of, index, table
 
 # The narrow columns stand first: a filter that reads many rows never has to step over the texts.
-CASES = _table(
+CASES = table(
     "cases",
     Column("case_key", String, nullable=False, index=True),
     Column("status", String, nullable=False),
@@ -91,12 +39,13 @@ CASES = _table(
     Column("due_at", Instant),
     Column("next_at", Instant),
     Column("waiting_since", Instant),
-    Column("labels", JSON, nullable=False),
     Column("channel", String),
     Column("lang", String),
-    Column("customer_id", String),
     Column("customer_value", Double),
     Column("opened_at", Instant, nullable=False),
+    Column("facets", String, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("customer_id", String, index=True),
     Column("updated_at", Instant, nullable=False),
     Column("version", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -129,32 +78,40 @@ CASES = _table(
         name="closed",
     ),
 )
-_IS_LIVE = CASES.c.status.in_(LIVE)
-
-
-def _index(name: str, *columns: Any, where: Any = None, unique: bool = False) -> None:
-    only = {} if where is None else {"sqlite_where": where, "postgresql_where": where}
-    Index(name, *columns, unique=unique, **only)
+# Written out, not with places for values: only so a database sees that an index of live cases is enough.
+IS_LIVE: ColumnElement[bool] = CASES.c.status.in_([literal_column(repr(status)) for status in LIVE])
+IS_CLOSED: ColumnElement[bool] = CASES.c.status == literal_column("'closed'")
 
 
 # At most one live case per customer: the database holds it, whatever the code does.
-_index("uq_cases_live", CASES.c.case_key, where=_IS_LIVE, unique=True)
+index("uq_cases_live", CASES.c.case_key, where=IS_LIVE, unique=True)
 # The order of the queue, so that a page of it is read and not sorted.
 QUEUE_ORDER = (CASES.c.second_failure.desc(), CASES.c.standing.desc(), CASES.c.id.asc())
-_index("ix_cases_queue", *QUEUE_ORDER, where=_IS_LIVE)
-_index("ix_cases_free", *QUEUE_ORDER, where=_IS_LIVE & CASES.c.owner.is_(None))
-_index("ix_cases_owner", CASES.c.owner, where=_IS_LIVE & CASES.c.owner.is_not(None))
-_index("ix_cases_lease", CASES.c.lease_until, where=_IS_LIVE & CASES.c.owner.is_not(None))
-_index("ix_cases_due", CASES.c.due_at, where=_IS_LIVE)
-# All that the counts of the tabs look at, so that they read an index and no rows.
-_index(
-    "ix_cases_counts", CASES.c.status, CASES.c.owner, CASES.c.lease_until, CASES.c.due_at, CASES.c.next_at,
-    CASES.c.review, CASES.c.second_failure,
+# All that a page of the queue is filtered by, in the order of the queue: whatever is asked for, no row is read for it.
+index(
+    "ix_cases_filter", *QUEUE_ORDER, CASES.c.owner, CASES.c.lease_until, CASES.c.due_at, CASES.c.next_at,
+    CASES.c.review, CASES.c.channel, CASES.c.lang, CASES.c.customer_value, CASES.c.opened_at, CASES.c.facets,
+    where=IS_LIVE,
 )  # fmt: skip
-_index("ix_cases_closed", CASES.c.closed_at)
-_index("ix_cases_ask", CASES.c.ask_at, where=CASES.c.asked_at.is_(None))
+index("ix_cases_waiting", CASES.c.waiting_since, where=IS_LIVE)
+index("ix_cases_value", CASES.c.customer_value.desc(), where=IS_LIVE)
+index("ix_cases_opened", CASES.c.opened_at.desc(), where=IS_LIVE)
+index("ix_cases_channel", CASES.c.channel, where=IS_LIVE)
+index("ix_cases_lang", CASES.c.lang, where=IS_LIVE)
+index("ix_cases_free", *QUEUE_ORDER, where=IS_LIVE & CASES.c.owner.is_(None))
+index("ix_cases_owner", CASES.c.owner, where=IS_LIVE & CASES.c.owner.is_not(None))
+index("ix_cases_lease", CASES.c.lease_until, where=IS_LIVE & CASES.c.owner.is_not(None))
+index("ix_cases_due", CASES.c.due_at, where=IS_LIVE)
+# All that the counts of the tabs look at, so that they read an index and no rows. No index begins with the status:
+# SQLite would choose it, and then sort, rather than read a page in its order.
+index(
+    "ix_cases_counts", CASES.c.owner, CASES.c.lease_until, CASES.c.due_at, CASES.c.next_at, CASES.c.review,
+    where=IS_LIVE,
+)  # fmt: skip
+index("ix_cases_closed", CASES.c.closed_at.desc(), CASES.c.id.desc(), where=IS_CLOSED)
+index("ix_cases_ask", CASES.c.ask_at, where=CASES.c.asked_at.is_(None))
 
-FEEDBACK = _table(
+FEEDBACK = table(
     "feedback",
     Column("case_id", ForeignKey("cases.id"), nullable=False, index=True),
     Column("case_key", String, nullable=False),
@@ -172,7 +129,7 @@ FEEDBACK = _table(
     # A text is counted once per customer, however often its dump is read.
     UniqueConstraint("case_key", "text_id", "digest", name="uq_feedback_text"),
 )
-CORRECTIONS = _table(
+CORRECTIONS = table(
     "corrections",
     Column("feedback_id", ForeignKey("feedback.id"), nullable=False, index=True),
     Column("head", String, nullable=False),
@@ -181,7 +138,7 @@ CORRECTIONS = _table(
     Column("author", String, nullable=False),
     Column("at", Instant, nullable=False),
 )
-GIFTS = _table(
+GIFTS = table(
     "gifts",
     Column("case_id", ForeignKey("cases.id"), nullable=False, index=True),
     Column("author", String, nullable=False),
@@ -190,8 +147,8 @@ GIFTS = _table(
     Column("at", Instant, nullable=False),
     CheckConstraint("amount > 0", name="amount"),
 )
-_index("ix_gifts_author", GIFTS.c.author, GIFTS.c.at)
-PROMOTERS = _table(
+index("ix_gifts_author", GIFTS.c.author, GIFTS.c.at)
+PROMOTERS = table(
     "promoters",
     Column("case_key", String, nullable=False),
     Column("text_id", String, nullable=False),
@@ -209,7 +166,7 @@ PROMOTERS = _table(
     Column("text", Text, nullable=False, info=WORDS),
     UniqueConstraint("case_key", "text_id", "digest", name="uq_promoters_text"),
 )
-USERS = _table(
+USERS = table(
     "users",
     Column("name", String, nullable=False, unique=True),
     Column("role", String, nullable=False),
@@ -219,7 +176,7 @@ USERS = _table(
     Column("added_at", Instant, nullable=False),
     Column("feed", String(64), info=WORDS, unique=True),
 )
-KEYS = _table(
+KEYS = table(
     "api_keys",
     Column("name", String, nullable=False, unique=True),
     Column("digest", String(64), nullable=False, unique=True, info=WORDS),
@@ -227,7 +184,7 @@ KEYS = _table(
     Column("added_at", Instant, nullable=False),
     Column("revoked_at", Instant),
 )
-VIEWS = _table(
+VIEWS = table(
     "views",
     Column("owner", String, nullable=False),
     Column("name", String, nullable=False),
@@ -237,7 +194,7 @@ VIEWS = _table(
 )
 
 # What follows is of the moment (who is signed in, what is still to be sent) and stands outside of the log.
-SESSIONS = _table(
+SESSIONS = table(
     "sessions",
     Column("digest", String(64), nullable=False, unique=True),
     Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
@@ -246,21 +203,21 @@ SESSIONS = _table(
     Column("expires_at", Instant, nullable=False),
     audited=False,
 )
-LINKS = _table(
+LINKS = table(
     "links",
     Column("digest", String(64), nullable=False, unique=True),
     Column("user_id", ForeignKey("users.id"), nullable=False),
     Column("expires_at", Instant, nullable=False),
     audited=False,
 )
-ATTEMPTS = _table(
+ATTEMPTS = table(
     "attempts",
     Column("name", String, nullable=False, unique=True),
     Column("failed", Integer, nullable=False),
     Column("closed_until", Instant),
     audited=False,
 )
-OUTBOX = _table(
+OUTBOX = table(
     "outbox",
     Column("event", String, nullable=False),
     Column("url", String, nullable=False),
@@ -272,7 +229,7 @@ OUTBOX = _table(
     Column("problem", String),
     audited=False,
 )
-RECEIVED = _table(
+RECEIVED = table(
     "received",
     Column("key", String, nullable=False, unique=True),
     Column("digest", String(64), nullable=False),

@@ -114,7 +114,9 @@ class Door:
             raise HTTPException(403, "This is not for your role; ask whoever runs the desk.")
         if request.method != "GET":
             raise HTTPException(403, "You are no longer signed in, so nothing was changed. Sign in and try again.")
-        raise HTTPException(303, headers={"Location": f"/sign-in?next={quote(_here(request))}"})
+        raise HTTPException(
+            303, "you are no longer signed in; go to /sign-in", {"Location": f"/sign-in?next={quote(_here(request))}"}
+        )
 
     def _visitor(self, request: Request) -> Visitor:
         origin = request.client.host if request.client else ""

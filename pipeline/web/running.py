@@ -12,6 +12,7 @@ from pipeline.config import Config, ConfigError
 from pipeline.followup import people
 from pipeline.followup.audit import Actor
 from pipeline.followup.background import Background
+from pipeline.followup.engine import take_stock
 from pipeline.followup.policy import Policy
 from pipeline.followup.store import Store
 from pipeline.followup.webhooks import targets
@@ -45,6 +46,7 @@ def running(
     told = targets(policy, environment)
     oidc = Oidc.of(policy, environment)
     store = Store.open(config.store.url, policy)
+    take_stock(store.engine)
     loading, background = Loading(_scorer(config, model)), Background(store, told)
     try:
         app = create_app(

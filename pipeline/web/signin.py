@@ -62,10 +62,13 @@ def oidc_routes(desk: Desk, oidc: Oidc | None) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/oidc/begin")
-    def begin() -> Response:
+    def begin(request: Request) -> Response:
         if oidc is None:
             raise HTTPException(404, "Single sign-on is not set up here.")
-        address, state = oidc.begin()
+        try:
+            address, state = oidc.begin()
+        except RefusedError as error:
+            return _page(desk, request, oidc, 403, problem=_said(error))
         answer = RedirectResponse(address, 303)
         answer.set_cookie(_STATE, state, max_age=600, path="/", secure=True, httponly=True, samesite="lax")
         return answer

@@ -71,8 +71,9 @@ def move_in(connection: sa.Connection, old: dict[str, Rows]) -> None:
 def _case(row: dict[str, Any], closed: dict[int, datetime]) -> dict[str, Any]:
     outcome = _OUTCOMES.get(row["status"])
     due = _utc(row["opened_at"])
+    facets = "\n" + "".join(f"{head}={label}\n" for head, label in row["labels"].items() if isinstance(label, str))
     return row | {
-        "status": "closed" if outcome else row["status"], "outcome": outcome,
+        "facets": facets, "status": "closed" if outcome else row["status"], "outcome": outcome,
         "root_cause": "unknown" if outcome else None,
         "closed_at": closed.get(row["id"], row["updated_at"]) if outcome else None,
         "standing": row["priority"] - 10 * (due - datetime(2020, 1, 1, tzinfo=UTC)).total_seconds() / 86_400,

@@ -20,10 +20,10 @@
   // What is written here is opened first and filled in then; everything else is pressed once.
   const open = (id) => {
     const details = document.getElementById(id);
-    if (!details) return false;
+    if (details?.tagName !== "DETAILS") return false;
     details.open = true;
     details.scrollIntoView({ block: "center" });
-    details.querySelector("input:not([type=hidden]), select, textarea")?.focus();
+    (details.querySelector("input:checked") ?? details.querySelector("input:not([type=hidden]), select, textarea"))?.focus();
     return true;
   };
 

@@ -45,7 +45,9 @@ OPERATIONS: dict[str, Operation] = {
     "release": lambda store, case_id, by, number, at: claims.release(store, case_id, by, at=at),
     "give_back": lambda store, case_id, by, number, at: claims.give_back(store, at=at + number * HOUR),
     "contacted": lambda store, case_id, by, number, at: casework.contacted(store, case_id, by, note="n", at=at),
-    "no_answer": lambda store, case_id, by, number, at: casework.no_answer(store, case_id, by, at + number * DAY, at=at),
+    "no_answer": lambda store, case_id, by, number, at: casework.no_answer(
+        store, case_id, by, at + number * DAY, at=at
+    ),
     "close": lambda store, case_id, by, number, at: casework.close(
         store, case_id, by, OUTCOMES[number % 3], "people", at=at
     ),
@@ -64,7 +66,7 @@ OPERATIONS: dict[str, Operation] = {
     "add_key": lambda store, case_id, by, number, at: people.add_key(store, LEA, f"key-{number}", ["read"]),
     "revoke_key": lambda store, case_id, by, number, at: people.revoke_key(store, LEA, f"key-{number}"),
     "feed": lambda store, case_id, by, number, at: people.new_feed(store, by),
-    "view": lambda store, case_id, by, number, at: views.keep(store, by, f"view {number % 3}", f"tab=all&lang={number}"),
+    "view": lambda store, case_id, by, number, at: views.keep(store, by, f"view {number % 3}", f"lang={number}"),
     "remove_view": lambda store, case_id, by, number, at: views.remove(store, by, number),
     "link": lambda store, case_id, by, number, at: sessions.enter(store, sessions.link(store, by.name), by.origin),
     "mistyped": _mistyped,

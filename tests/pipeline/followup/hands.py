@@ -88,14 +88,17 @@ def at_once(*work: Callable[[], Any]) -> list[Any]:
     return results
 
 
-def in_children(*work: Callable[[], Any]) -> list[int]:
-    """Return how processes of their own ended that did `work`, starting together: 0, or 1 where it raised."""
+def in_children(*work: Callable[[], Any], limit: int = 120) -> list[int]:
+    """Return how processes of their own ended that did `work`, starting together: 0, or 1 where it raised.
+
+    One that hangs for `limit` seconds fails its test, and not the run.
+    """
     wait, start = os.pipe()
     children = []
     for do in work:
         child = os.fork()
         if child == 0:
-            signal.alarm(120)  # a child that hangs fails its test, and not the run
+            signal.alarm(limit)
             status = 1
             try:
                 os.close(start)

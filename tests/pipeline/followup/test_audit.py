@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,27 +15,25 @@ from pipeline.followup import audit, people
 from pipeline.followup.audit import CLOCK, NIGHT, START
 from pipeline.followup.store import Store
 from pipeline.followup.tables import AUDIT, AUDITED, FEEDBACK, KEYS, METADATA, SESSIONS, USERS
-from tests.pipeline.followup.days import OPERATIONS, PASSWORD, busy_day, did, staffed
+from tests.pipeline.followup.days import OPERATIONS, PASSWORD, did, staffed
 from tests.pipeline.followup.hands import ANA, AT, BO, LEA, Fresh, everything
 
 DONE = st.lists(
     st.tuples(
-        st.sampled_from(sorted(OPERATIONS)),
+        st.sampled_from(sorted(set(OPERATIONS) - {"mistyped"})),  # a password takes a tenth of a second to refuse
         st.integers(1, 3),
         st.sampled_from([ANA, BO]),
         st.integers(1, 9),
         st.integers(0, 90),
     ),
     min_size=5,
-    max_size=30,
+    max_size=20,
 )
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(DONE)
-def test_whatever_is_done_replaying_the_log_gives_the_tables(
-    fresh: Fresh, done: list[tuple[str, int, audit.Actor, int, int]]
-) -> None:
+def test_whatever_is_done_replaying_the_log_gives_the_tables(fresh: Fresh, done: list[tuple[Any, ...]]) -> None:
     with fresh() as url:
         store, at = Store.open(url), AT
         staffed(store)
@@ -43,32 +42,29 @@ def test_whatever_is_done_replaying_the_log_gives_the_tables(
             did(store, "take", case_id, ANA, 5, at)
         for name, case_id, by, number, hours in done:
             at += timedelta(hours=hours)
+            did(store, "take", case_id, by, number, at)
             before = everything(store)
-            if did(store, "take", case_id, by, number, at):
-                before = everything(store)
-            if not did(store, name, case_id, by, number, at) and name != "mistyped":
+            if not did(store, name, case_id, by, number, at):
                 assert everything(store) == before, f"{name} was refused, and changed something all the same"
         assert store.audit() == []
         store.close()
 
 
-def test_a_day_with_everything_in_it_follows_from_the_log(store: Store) -> None:
-    busy_day(store)
-    rows = everything(store)
-    assert [name for name, found in rows.items() if not found] == ["promoters", "outbox", "received"]
-    assert store.audit() == []
-    with store.engine.connect() as connection:
+def test_a_busy_day_follows_from_the_log(busy: Store) -> None:
+    rows = everything(busy)
+    assert [name for name, found in rows.items() if not found] == ["promoters", "links", "outbox", "received"]
+    assert busy.audit() == []
+    with busy.engine.connect() as connection:
         whats = set(connection.execute(select(AUDIT.c.what)).scalars())
     assert whats == {
         "opened", "reopened", "taken", "released", "returned", "contacted", "no_answer", "closed", "handed_over",
-        "step_done", "gave", "corrected", "noted", "user_added", "user_changed", "key_added", "key_revoked", "feed_made",
-        "view_kept", "view_removed", "link_made", "signed_in", "locked_out",
+        "step_done", "gave", "corrected", "noted", "user_added", "user_changed", "key_added", "key_revoked",
+        "feed_made", "view_kept", "view_removed", "link_made", "signed_in", "locked_out",
     }  # fmt: skip
 
 
-def test_every_entry_names_the_one_before_it(store: Store) -> None:
-    busy_day(store)
-    with store.engine.connect() as connection:
+def test_every_entry_names_the_one_before_it(busy: Store) -> None:
+    with busy.engine.connect() as connection:
         entries = connection.execute(select(AUDIT).order_by(AUDIT.c.id)).all()
     assert [entry.id for entry in entries] == list(range(1, len(entries) + 1))
     before = START
@@ -83,11 +79,10 @@ def test_an_empty_log_is_in_order(store: Store) -> None:
     assert store.audit() == []
 
 
-def test_neither_words_nor_secrets_are_in_the_log(store: Store) -> None:
-    busy_day(store)
-    people.change_user(store, LEA, "bo", password=PASSWORD + "!")
-    key, feed = people.add_key(store, LEA, "crm", ["read"]), people.new_feed(store, ANA)
-    with store.engine.connect() as connection:
+def test_neither_words_nor_secrets_are_in_the_log(busy: Store) -> None:
+    people.change_user(busy, LEA, "bo", password=PASSWORD + "!")
+    key, feed = people.add_key(busy, LEA, "crm", ["read"]), people.new_feed(busy, ANA)
+    with busy.engine.connect() as connection:
         columns = [cast(AUDIT.c[name], String) for name in ("who", "origin", "what", "detail", "rows")]
         raw = "\n".join("\n".join(map(str, row)) for row in connection.execute(select(*columns)))
         said = set(connection.execute(select(FEEDBACK.c.text)).scalars())
@@ -104,31 +99,26 @@ def test_neither_words_nor_secrets_are_in_the_log(store: Store) -> None:
         assert secret not in raw
 
 
-def test_of_words_the_log_has_what_tells_whether_they_were_changed(store: Store) -> None:
-    busy_day(store)
-    with store.engine.begin() as connection:
+def test_of_words_the_log_has_what_tells_whether_they_were_changed(busy: Store) -> None:
+    with busy.engine.begin() as connection:
         connection.execute(update(FEEDBACK).where(FEEDBACK.c.id == 1).values(text="another"))
-    assert store.audit() == ["row 1 of feedback was changed past the audit log: text"]
+    assert busy.audit() == ["row 1 of feedback was changed past the audit log: text"]
 
 
 @pytest.mark.parametrize("change", ["update", "delete", "replace", "truncate"])
-def test_the_database_itself_refuses_to_rewrite_history(store: Store, database: str, change: str) -> None:
-    busy_day(store)
-    before = everything(store)
-    again = "INSERT INTO audit_log SELECT * FROM audit_log WHERE id = 1 ON CONFLICT (id) DO UPDATE SET who = 'nobody'"
-    if database == "sqlite":
-        again = (
-            "REPLACE INTO audit_log SELECT id, at, 'nobody', origin, what, case_id, detail, rows, hash FROM audit_log"
-        )
+def test_the_database_itself_refuses_to_rewrite_history(busy: Store, database: str, change: str) -> None:
+    before = everything(busy)
+    replace = "REPLACE INTO audit_log SELECT id, at, 'nobody', origin, what, case_id, detail, rows, hash FROM audit_log"
+    upsert = "INSERT INTO audit_log SELECT * FROM audit_log WHERE id = 1 ON CONFLICT (id) DO UPDATE SET who = 'nobody'"
     statement = {
         "update": update(AUDIT).where(AUDIT.c.id == 2).values(who="nobody"),
         "delete": delete(AUDIT).where(AUDIT.c.id == 2),
-        "replace": text(again),
+        "replace": text(replace if database == "sqlite" else upsert),
         "truncate": text("TRUNCATE audit_log") if database == "postgresql" else delete(AUDIT),
     }[change]
-    with pytest.raises(DatabaseError, match="the audit log is append-only"), store.engine.begin() as connection:
+    with pytest.raises(DatabaseError, match="the audit log is append-only"), busy.engine.begin() as connection:
         connection.execute(statement)
-    assert everything(store) == before
+    assert everything(busy) == before
 
 
 def test_what_is_of_the_moment_is_not_in_the_log() -> None:

@@ -24,9 +24,9 @@ DAY = timedelta(days=1)
 
 
 def happy(who: str, text: str = "", **more: Any) -> dict[str, Any]:
-    row = {"case_key": who, "id": f"id of {who}", "customer_id": who, "customer_value": None, "reach": None, "nps": 10.0,
-           "channel": "survey", "lang": "en", "created_at": "2026-11-20T08:00:00", "text": text or f"thanks, {who}",
-           "source": "a.csv"}  # fmt: skip
+    row = {"case_key": who, "id": f"id of {who}", "customer_id": who, "customer_value": None, "reach": None}
+    row |= {"nps": 10.0, "channel": "survey", "lang": "en", "created_at": "2026-11-20T08:00:00", "source": "a.csv"}
+    row["text"] = text or f"thanks, {who}"
     return row | more
 
 

@@ -1,132 +1,282 @@
-"""The desk in a real Chromium: by keyboard, on a phone, without JavaScript, and with hostile texts on it."""
+"""The desk in a real Chromium: by keyboard alone, without JavaScript, by two at once, in the viewer's own time."""
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import uvicorn
+from playwright.sync_api import expect
 
-from models.triage import TriageModel
-from pipeline.config import Config
-from pipeline.followup.store import Store
-from pipeline.triage.scoring import Scorer
-from pipeline.web.app import create_app
-from tests.pipeline.web.conftest import NIGHT, escalations
-from tests.pipeline.web.test_pages import HOSTILE
+from pipeline.followup import casework, claims
+from pipeline.web.access import COOKIE
+from tests.pipeline.web.browsing import Desk, Watched, _chromium, _desk, _migrated, _serving  # noqa: F401
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 pytestmark = pytest.mark.browser
+# Every key that the script takes for itself: it keeps the browser from doing what it would do with it.
+KNOWN = """() => {
+  for (const kind of ["submit", "click"]) {
+    addEventListener(kind, (event) => { event.preventDefault(); event.stopImmediatePropagation(); }, true);
+  }
+  const taken = [];
+  for (let code = 32; code < 127; code++) {
+    const key = String.fromCharCode(code);
+    if (!document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }))) taken.push(key);
+    document.querySelector("dialog").close();
+  }
+  return taken.sort();
+}"""  # noqa: E501
+TWICE = """(key) => { for (let n = 0; n < 2; n++) {
+  document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })); } }"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        if os.environ.get("CI"):
-            pytest.fail("the browser tests need Chromium: apt-get install chromium")
-        pytest.skip("Chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield running
-        running.close()
+def press(page: Any, *keys: str) -> None:
+    """Press keys one after the other, once the page takes any."""
+    page.wait_for_selector("#show-keys:not([hidden])", state="attached")
+    for key in keys:
+        page.keyboard.press(key)
 
 
-@pytest.fixture
-def desk(tmp_path: Path, model: TriageModel) -> Iterator[tuple[str, Store]]:
-    store = Store.open(f"sqlite:///{tmp_path}/amends.db")
-    app = create_app(store=store, scorer=Scorer(model, Config()), demo=True)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}", store
-    server.should_exit = True
-    thread.join()
-    store.close()
+def line_at_hand(page: Any) -> str:
+    return str(page.evaluate("document.activeElement.closest('.line')?.querySelector('bdi').textContent ?? ''"))
 
 
-class Watched:
-    """A page, with every request and every complaint of the browser written down."""
-
-    def __init__(self, browser: Any, **context: Any) -> None:
-        self.context = browser.new_context(**context)
-        self.page = self.context.new_page()
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append("a dialog"))
-
-    def __enter__(self) -> Watched:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.context.close()
-
-
-def test_a_case_is_worked_by_keyboard(browser: Any, desk: tuple[str, Store]) -> None:
-    url, store = desk
-    store.enqueue(escalations("one", "two", "three"), at=NIGHT)
-    with Watched(browser) as seen:
+def test_a_customer_is_called_and_made_right_by_keyboard_alone(chromium: Any, desk: Desk) -> None:
+    desk.fill("one", "two", "three")
+    with Watched(chromium, desk, "ana") as seen:
         page = seen.page
-        page.goto(url)
-        page.keyboard.press("j")
-        page.keyboard.press("j")
-        page.keyboard.press("Enter")
-        page.wait_for_url("**/cases/*")
-        assert page.locator("h1").inner_text() == "C-1"
-        page.keyboard.press("c")
-        page.wait_for_selector(".tone-state:has-text('In touch')")
-        page.keyboard.press("?")
-        assert page.locator("dialog#keys").is_visible()
-        assert not seen.complaints
-        assert all(request.startswith(url) for request in seen.requests)
-    assert store.counts()["contacted"] == 1
+        press(page, "n")
+        expect(page.locator(".holder")).to_contain_text("You have this case")
+        press(page, "m")
+        page.keyboard.type("njkc? said so")  # keys are letters while one types
+        press(page, "Tab", "Enter")
+        expect(page.locator(".history li").first).to_contain_text("ana noted")
+        expect(page.locator(".entry-note")).to_have_text("njkc? said so")
+        press(page, "c")
+        expect(page.locator(".tone-state").first).to_have_text("In touch")
+        press(page, "g")
+        page.keyboard.type("12.50")
+        press(page, "Tab")
+        page.keyboard.type("a voucher")
+        press(page, "Enter")
+        expect(page.locator("#give summary")).to_contain_text("37.50 EUR left")
+        for key, outcome in (("l", "lost"), ("d", "not_detractor"), ("r", "resolved")):
+            press(page, key)
+            expect(page.locator("#close [name=outcome]:checked")).to_have_value(outcome)
+            expect(page.locator("#close select")).to_be_focused()
+            press(page, "Escape")
+        press(page, "r")
+        page.keyboard.type("proc")
+        press(page, "Enter")
+        expect(page.locator(".notice")).to_contain_text("C-0: closed.")
+    [closed] = desk.cases("closed")
+    assert (closed.outcome, closed.root_cause, closed.spent) == ("resolved", "process", 12.5)
 
 
-def test_all_of_it_works_without_javascript(browser: Any, desk: tuple[str, Store]) -> None:
-    url, store = desk
-    store.enqueue(escalations("one", "two"), at=NIGHT)
-    with Watched(browser, java_script_enabled=False) as seen:
-        seen.page.goto(url)
-        seen.page.click("text=C-0")
-        seen.page.click("button:has-text('Resolved')")
-        assert "is now under Resolved" in seen.page.locator(".notice").inner_text()
-        assert not seen.complaints
-    assert store.counts()["resolved"] == 1
+def test_a_case_is_kept_for_later_handed_over_and_put_back_by_keyboard(chromium: Any, desk: Desk) -> None:
+    desk.fill("one", "two", "three")
+    desk.user("bo")
+    with Watched(chromium, desk, "ana") as seen:
+        page = seen.page
+        press(page, "n")
+        page.wait_for_url("**/cases/1")
+        press(page, "a")
+        expect(page.locator("#no-answer [value='3 h']")).to_be_focused()
+        press(page, "ArrowDown", "Enter")
+        expect(page.locator(".notice")).to_contain_text("C-0: to be called again.")
+        press(page, "n")
+        page.wait_for_url("**/cases/2")
+        press(page, "h")
+        page.keyboard.type("bo")
+        press(page, "Tab")
+        page.keyboard.type("only in the morning")
+        press(page, "Tab", "Enter")
+        expect(page.locator(".notice")).to_contain_text("C-1: with bo.")
+        press(page, "n")
+        page.wait_for_url("**/cases/3")
+        press(page, "b")
+        expect(page.locator(".notice")).to_contain_text("C-2: put back.")
+        press(page, "j", "o")
+        page.wait_for_url("**/cases/3")
+        press(page, "t")
+        expect(page.locator(".holder")).to_contain_text("You have this case")
+    later, handed, taken = (desk.store.case(number) for number in (1, 2, 3))
+    assert (later.attempts, handed.owner, taken.owner) == (1, "bo", "ana")
 
 
-@pytest.mark.parametrize("path", ["/", "/cases/1", "/docs"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone(browser: Any, desk: tuple[str, Store], path: str, scheme: str) -> None:
-    url, store = desk
-    store.enqueue(escalations("one " * 60, "w" * 400, words=["one"]), at=NIGHT)
-    with Watched(browser, viewport={"width": 375, "height": 700}, color_scheme=scheme) as seen:
-        seen.page.goto(url + path)
-        assert seen.page.evaluate("document.documentElement.scrollWidth") <= 375
-        assert not seen.complaints
+def test_the_queue_is_walked_by_keyboard(chromium: Any, desk: Desk) -> None:
+    desk.fill("one", "two", "three")
+    with Watched(chromium, desk, "ana") as seen:
+        page = seen.page
+        walked = []
+        for key in "kjjjjkk":
+            press(page, key)
+            walked.append(line_at_hand(page))
+        assert walked == ["C-0", "C-1", "C-2", "C-2", "C-2", "C-1", "C-0"]
+        press(page, "j", "Enter")
+        page.wait_for_url("**/cases/2")
+        press(page, "j", "k", "o", "n", "/")  # nothing to walk, to take or to search here
+        press(page, "u")
+        expect(page.locator("h1")).to_have_text("Who to call first")
+        press(page, "/")
+        page.keyboard.type("three")
+        press(page, "Enter")
+        expect(page.locator(".line bdi")).to_have_text(["C-2"])
+        expect(page.locator("[name=q]")).to_have_value("three")
+    assert desk.cases("mine", "ana") == []
 
 
-def test_hostile_texts_do_nothing(browser: Any, desk: tuple[str, Store]) -> None:
-    url, store = desk
-    store.enqueue(escalations(*HOSTILE), at=NIGHT)
-    with Watched(browser) as seen:
-        for path in ["/", *(f"/cases/{case.id}" for case in store.queue())]:
-            seen.page.goto(url + path)
-            assert seen.page.evaluate("window.hit") is None
-        assert not seen.complaints
-        assert all(request.startswith(url) for request in seen.requests)
+def test_people_are_thanked_by_keyboard(chromium: Any, desk: Desk) -> None:
+    desk.praised("so kind", "so fast", "so good")
+    with Watched(chromium, desk, "ana") as seen:
+        page = seen.page
+        page.goto("/thanks")
+        press(page, "t")  # of nobody yet
+        press(page, "j", "j", "t")
+        expect(page.locator(".line.done")).to_have_count(1)
+        expect(page.locator(".line.done bdi")).to_have_text("P-1")
+        press(page, "j", "j", "j", "t")  # who was thanked is not thanked again
+        press(page, "k", "t")
+        expect(page.locator(".line.done")).to_have_count(2)
+        expect(page.locator(".line bdi")).to_have_text(["P-0", "P-1", "P-2"])
+
+
+def test_the_list_of_keys_has_every_key(chromium: Any, desk: Desk) -> None:
+    with Watched(chromium, desk, "ana") as seen:
+        page = seen.page
+        press(page, "?")
+        expect(page.locator("dialog#keys")).to_be_visible()
+        press(page, "n", "u", "m")  # none of them works under it
+        assert page.url == f"{desk.url}/"
+        listed = [key for key in page.locator("dialog kbd").all_inner_texts() if key != "Enter"]
+        press(page, "Escape")
+        expect(page.locator("dialog#keys")).to_be_hidden()
+        page.click("#show-keys")
+        press(page, "Enter")  # the button under it
+        expect(page.locator("dialog#keys")).to_be_hidden()
+        assert page.evaluate(KNOWN) == sorted(listed)
+
+
+def test_shortcuts_of_the_browser_stay_its_own(chromium: Any, desk: Desk) -> None:
+    [case] = desk.fill("one")
+    with Watched(chromium, desk, "ana") as seen:
+        seen.page.goto(f"/cases/{case.id}")
+        for held in ("Control", "Meta", "Alt"):
+            press(seen.page, f"{held}+t", f"{held}+m")
+            assert seen.page.evaluate("document.activeElement.tagName") == "BODY"
+        seen.page.goto("/")
+    assert desk.cases("mine", "ana") == []
+
+
+def test_a_key_pressed_twice_sends_once(chromium: Any, desk: Desk) -> None:
+    desk.fill("one", "two", "three")
+    with Watched(chromium, desk, "ana") as seen:
+        page = seen.page
+        page.evaluate(TWICE, "n")
+        page.wait_for_url("**/cases/1")
+        page.locator("summary", has_text="Give something").click()
+        page.fill("[name=amount]", "5")
+        page.fill("[name=what]", "a voucher")
+        page.locator("#give button").dblclick()
+        expect(page.locator("#give summary")).to_contain_text("45.00 EUR left")
+        page.go_back()
+        page.goto("/")
+        press(page, "n")  # and the next page takes keys again
+        page.wait_for_url("**/cases/2")
+        assert len([url for url in seen.requests if url.endswith("/take-next")]) == 2
+    assert [case.spent for case in desk.cases("mine", "ana")] == [5.0, 0.0]
+
+
+def test_all_of_it_works_without_javascript(chromium: Any, desk: Desk) -> None:
+    desk.fill("the first bill is wrong", "two", "three")
+    desk.praised("so kind")
+    desk.user("bo")
+    desk.user("ana", password="correct horse battery")
+    with Watched(chromium, desk, java_script_enabled=False) as seen:
+        page = seen.page
+        page.goto("/?tab=all")
+        page.get_by_label("Name").fill("ana")
+        page.get_by_label("Password").fill("correct horse battery")
+        page.locator("main").get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/?tab=all")
+        expect(page.locator("#show-keys")).to_be_hidden()
+        page.get_by_role("link", name="C-0").click()
+        page.get_by_role("button", name="Take this case").click()
+        page.get_by_role("button", name="Reached").click()
+        page.locator("#close summary").click()
+        page.get_by_label("Resolved").check()
+        page.get_by_label("What caused it?").select_option("Process")
+        page.locator("#close button").click()
+        expect(page.locator(".notice")).to_contain_text("C-0: closed.")
+        page.get_by_role("button", name="Undo").click()
+        expect(page.locator(".tone-state").first).to_have_text("In touch")
+        page.locator("#hand-over summary").click()
+        page.locator("#hand-over select").select_option("bo")
+        page.get_by_label("What must they know?").fill("only in the morning")
+        page.locator("#hand-over button").click()
+        expect(page.locator(".notice")).to_contain_text("C-0: with bo.")
+        page.get_by_role("button", name="Take next").click()
+        page.locator("#no-answer summary").click()
+        page.get_by_label("on the next working day").check()
+        page.locator("#no-answer button").click()
+        expect(page.locator(".notice")).to_contain_text("C-1: to be called again.")
+        page.locator(".filters > summary").click()
+        page.get_by_label("Words in their texts").fill("first bill")
+        page.get_by_role("button", name="Show").click()
+        expect(page.locator(".empty h2")).to_have_text("Nobody fits")
+        page.get_by_label("Keep this view as").fill("bills")
+        page.get_by_role("button", name="Keep").click()
+        page.goto("/")
+        page.get_by_role("link", name="bills").click()
+        expect(page.locator("[name=q]")).to_have_value("first bill")
+        page.get_by_role("button", name="Remove the view bills").click()
+        expect(page.locator(".views")).to_have_count(0)
+        page.goto("/thanks")
+        page.get_by_role("button", name="Thanked").click()
+        expect(page.locator(".line.done")).to_contain_text("thanked by ana")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.locator("h1")).to_have_text("Sign in")
+    handed, later = desk.store.case(1), desk.store.case(2)
+    assert (handed.owner, handed.status, later.attempts) == ("bo", "contacted", 1)
+
+
+def test_who_comes_second_learns_who_was_first_and_keeps_the_note(chromium: Any, desk: Desk) -> None:
+    [case] = desk.fill("one")
+    with Watched(chromium, desk, "ana") as first, Watched(chromium, desk, "bo") as second:
+        for seen in (first, second):
+            seen.page.goto(f"/cases/{case.id}")
+        press(first.page, "t")
+        expect(first.page.locator(".holder")).to_contain_text("You have this case")
+        with second.page.expect_navigation() as found:
+            press(second.page, "t")
+        assert found.value.status == 409
+        expect(second.page.locator(".notice")).to_contain_text("Ana has case 1.", ignore_case=True)
+        # Ana types on while her case goes to Bo.
+        press(first.page, "r")
+        first.page.locator("#close select").select_option("price")
+        first.page.locator("#close textarea").fill("she wants <her> money back")
+        claims.release(desk.store, case.id, desk.user("ana"))
+        claims.take(desk.store, case.id, desk.user("bo"))
+        with first.page.expect_navigation() as found:
+            first.page.locator("#close button").click()
+        assert found.value.status == 409
+        expect(first.page.get_by_role("alert")).to_contain_text("bo has case 1.", ignore_case=True)
+        expect(first.page.locator("textarea.kept")).to_have_value("she wants <her> money back")
+
+
+def test_a_form_with_a_mistake_keeps_all_that_was_typed(chromium: Any, desk: Desk) -> None:
+    [case] = desk.fill("one")
+    claims.take(desk.store, case.id, desk.user("ana"))
+    with Watched(chromium, desk, "ana") as seen:
+        page = seen.page
+        page.goto(f"/cases/{case.id}")
+        press(page, "g")
+        page.keyboard.type("51")
+        press(page, "Tab")
+        page.keyboard.type('a "voucher"')
+        press(page, "Enter")
+        expect(page.get_by_role("alert")).to_contain_text("50.00 EUR left")
+        expect(page.locator("#give [name=amount]")).to_have_value("51")
+        expect(page.locator("#give [name=what]")).to_have_value('a "voucher"')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from pipeline.followup.migrations.guarding import add_search, refuse_changes_of_the_log
 from pipeline.followup.migrations.moving import move_in, taken_out
 
 revision = "0002"
@@ -16,37 +17,9 @@ def upgrade() -> None:
     """Make the tables of the desk, and move the cases of the old ones into them."""
     old = taken_out(op.get_bind())
     _tables()
-    _refuse_changes_of_the_log()
-    _search()
+    refuse_changes_of_the_log()
+    add_search()
     move_in(op.get_bind(), old)
-
-
-def _refuse_changes_of_the_log() -> None:
-    """Let the database itself refuse to change or delete history."""
-    for change in ("UPDATE", "DELETE"):
-        name = f"audit_log_no_{change.lower()}"
-        head = f"CREATE TRIGGER {name} BEFORE {change} ON audit_log"
-        if op.get_bind().dialect.name == "sqlite":
-            op.execute(f"{head} BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END")
-        else:
-            body = "$$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$"
-            op.execute(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS {body}")
-            op.execute(f"{head} FOR EACH ROW EXECUTE FUNCTION {name}()")
-
-
-def _search() -> None:
-    """Let texts be found by their words, with what each database brings along."""
-    if op.get_bind().dialect.name == "sqlite":
-        op.execute(
-            "CREATE VIRTUAL TABLE feedback_words USING fts5("
-            "text, content='feedback', content_rowid='id', tokenize='unicode61 remove_diacritics 2')"
-        )
-        op.execute(
-            "CREATE TRIGGER feedback_words_insert AFTER INSERT ON feedback "
-            "BEGIN INSERT INTO feedback_words(rowid, text) VALUES (new.id, new.text); END"
-        )
-    else:  # a text of more than a megabyte is more than a tsvector holds
-        op.execute("CREATE INDEX ix_feedback_words ON feedback USING gin (to_tsvector('simple', left(text, 50000)))")
 
 
 def _tables() -> None:
@@ -78,12 +51,13 @@ def _tables() -> None:
         sa.Column("due_at", INSTANT, nullable=True),
         sa.Column("next_at", INSTANT, nullable=True),
         sa.Column("waiting_since", INSTANT, nullable=True),
-        sa.Column("labels", sa.JSON(), nullable=False),
         sa.Column("channel", sa.String(), nullable=True),
         sa.Column("lang", sa.String(), nullable=True),
-        sa.Column("customer_id", sa.String(), nullable=True),
         sa.Column("customer_value", sa.Double(), nullable=True),
         sa.Column("opened_at", INSTANT, nullable=False),
+        sa.Column("facets", sa.String(), nullable=False),
+        sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=True),
         sa.Column("updated_at", INSTANT, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -127,17 +101,57 @@ def _tables() -> None:
         postgresql_where=sa.text("asked_at IS NULL"),
     )
     op.create_index(op.f("ix_cases_case_key"), "cases", ["case_key"], unique=False)
-    op.create_index("ix_cases_closed", "cases", ["closed_at"], unique=False)
+    op.create_index(
+        "ix_cases_channel",
+        "cases",
+        ["channel"],
+        unique=False,
+        sqlite_where=sa.text("status IN ('open', 'contacted')"),
+        postgresql_where=sa.text("status IN ('open', 'contacted')"),
+    )
+    op.create_index(
+        "ix_cases_closed",
+        "cases",
+        [sa.literal_column("closed_at DESC"), sa.literal_column("id DESC")],
+        unique=False,
+        sqlite_where=sa.text("status = 'closed'"),
+        postgresql_where=sa.text("status = 'closed'"),
+    )
     op.create_index(
         "ix_cases_counts",
         "cases",
-        ["status", "owner", "lease_until", "due_at", "next_at", "review", "second_failure"],
+        ["owner", "lease_until", "due_at", "next_at", "review"],
         unique=False,
+        sqlite_where=sa.text("status IN ('open', 'contacted')"),
+        postgresql_where=sa.text("status IN ('open', 'contacted')"),
     )
+    op.create_index(op.f("ix_cases_customer_id"), "cases", ["customer_id"], unique=False)
     op.create_index(
         "ix_cases_due",
         "cases",
         ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("status IN ('open', 'contacted')"),
+        postgresql_where=sa.text("status IN ('open', 'contacted')"),
+    )
+    op.create_index(
+        "ix_cases_filter",
+        "cases",
+        [
+            sa.literal_column("second_failure DESC"),
+            sa.literal_column("standing DESC"),
+            sa.literal_column("id ASC"),
+            "owner",
+            "lease_until",
+            "due_at",
+            "next_at",
+            "review",
+            "channel",
+            "lang",
+            "customer_value",
+            "opened_at",
+            "facets",
+        ],
         unique=False,
         sqlite_where=sa.text("status IN ('open', 'contacted')"),
         postgresql_where=sa.text("status IN ('open', 'contacted')"),
@@ -151,12 +165,28 @@ def _tables() -> None:
         postgresql_where=sa.text("status IN ('open', 'contacted') AND owner IS NULL"),
     )
     op.create_index(
+        "ix_cases_lang",
+        "cases",
+        ["lang"],
+        unique=False,
+        sqlite_where=sa.text("status IN ('open', 'contacted')"),
+        postgresql_where=sa.text("status IN ('open', 'contacted')"),
+    )
+    op.create_index(
         "ix_cases_lease",
         "cases",
         ["lease_until"],
         unique=False,
         sqlite_where=sa.text("status IN ('open', 'contacted') AND owner IS NOT NULL"),
         postgresql_where=sa.text("status IN ('open', 'contacted') AND owner IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_cases_opened",
+        "cases",
+        [sa.literal_column("opened_at DESC")],
+        unique=False,
+        sqlite_where=sa.text("status IN ('open', 'contacted')"),
+        postgresql_where=sa.text("status IN ('open', 'contacted')"),
     )
     op.create_index(
         "ix_cases_owner",
@@ -167,9 +197,17 @@ def _tables() -> None:
         postgresql_where=sa.text("status IN ('open', 'contacted') AND owner IS NOT NULL"),
     )
     op.create_index(
-        "ix_cases_queue",
+        "ix_cases_value",
         "cases",
-        [sa.literal_column("second_failure DESC"), sa.literal_column("standing DESC"), sa.literal_column("id ASC")],
+        [sa.literal_column("customer_value DESC")],
+        unique=False,
+        sqlite_where=sa.text("status IN ('open', 'contacted')"),
+        postgresql_where=sa.text("status IN ('open', 'contacted')"),
+    )
+    op.create_index(
+        "ix_cases_waiting",
+        "cases",
+        ["waiting_since"],
         unique=False,
         sqlite_where=sa.text("status IN ('open', 'contacted')"),
         postgresql_where=sa.text("status IN ('open', 'contacted')"),

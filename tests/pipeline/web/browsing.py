@@ -1,0 +1,181 @@
+"""A desk that is served on a port of its own, and a real Chromium that looks at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import uvicorn
+
+from pipeline.followup import people, promoters, sessions
+from pipeline.followup.audit import NIGHT, Actor
+from pipeline.followup.case import Case
+from pipeline.followup.policy import Policy
+from pipeline.followup.queue import Filter, page
+from pipeline.followup.store import Store
+from pipeline.triage.answers import PROMOTERS
+from pipeline.web.app import create_app
+from pipeline.web.scorer import Loading
+from tests.pipeline.followup.lists import escalation, listed, said
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+TEST = Actor("test", "test")
+
+
+def lacking(what: str) -> None:
+    """Skip the test for want of `what`, which may be so on a machine of one's own alone."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+# For a module: while Playwright runs, no other test of this thread could have an event loop of its own.
+@pytest.fixture(scope="module", name="chromium")
+def _chromium() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        lacking("the browser tests need Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield running
+        running.close()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A desk that answers at `url`, with its store."""
+
+    url: str
+    store: Store
+
+    def fill(self, *texts: str, at: datetime | None = None, **more: Any) -> list[Case]:
+        """Return new cases of the customers C-0, C-1, ..., one per text, the most important first."""
+        rows = [escalation(f"C-{n}", said(text, 97.3 - n / 10), **more) for n, text in enumerate(texts)]
+        self.store.enqueue(listed(*rows), at=at or datetime.now(UTC))
+        return self.cases()
+
+    def cases(self, tab: str = "all", who: str = "nobody") -> list[Case]:
+        """Return the cases of a tab, in the order of the queue."""
+        return page(self.store, Filter(tab), who, limit=1_000).cases
+
+    def praised(self, *texts: str, **more: Any) -> None:
+        """Add people worth thanking, P-0, P-1, ..., one per text."""
+        rows = [
+            {"case_key": f"P-{n}", "id": f"p{n}", "customer_id": f"P-{n}", "customer_value": 900.0 - n, "reach": None,
+             "nps": 10.0, "channel": "survey", "lang": "en", "created_at": "2026-11-20T08:00:00", "text": text,
+             "source": "a.csv"} | more
+            for n, text in enumerate(texts)
+        ]  # fmt: skip
+        with self.store.change(NIGHT) as change:
+            promoters.take_in(change, self.store.policy, pa.Table.from_pylist(rows, schema=PROMOTERS))
+
+    def user(self, name: str, role: str = "agent", password: str | None = None) -> Actor:
+        """Return somebody who may sign in from now on."""
+        if name not in [one.name for one in people.users(self.store)]:
+            people.add_user(self.store, TEST, name, role, password)
+        return Actor(name, "127.0.0.1")
+
+    def way_in(self, name: str) -> str:
+        """Return the address by which `name` comes in once."""
+        return f"/enter/{sessions.link(self.store, name)}"
+
+
+@pytest.fixture(scope="session", name="migrated")
+def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "amends.db"
+    Store.open(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(name="serving")
+def _serving(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Return a context whose value is a desk that is served under a policy, over an empty store."""
+
+    @contextmanager
+    def serving(policy: Policy | None = None, **options: Any) -> Iterator[Desk]:
+        path = tmp_path_factory.mktemp("desk") / "amends.db"
+        shutil.copy(migrated, path)
+        store = Store.open(f"sqlite:///{path}", policy)
+        # No test here asks for a score, so the model is for ever on its way.
+        app = create_app(store=store, scorer=Loading(lambda: pytest.fail("nobody scores here")), **options)
+        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield Desk(f"http://127.0.0.1:{port}", store)
+        server.should_exit = True
+        thread.join()
+        store.close()
+
+    return serving
+
+
+@pytest.fixture(name="desk")
+def _desk(serving: Callable[..., Any]) -> Iterator[Desk]:
+    with serving() as desk:
+        yield desk
+
+
+class Watched:
+    """A browser window of its own, with every request and every complaint of the browser written down.
+
+    Whatever is not for the desk is stopped. On the way out nothing may have been stopped, and nothing complained of.
+    """
+
+    def __init__(self, chromium: Any, desk: Desk, who: str = "", role: str = "agent", **options: Any) -> None:
+        self.desk, self.who, self.role = desk, who, role
+        self.context = chromium.new_context(base_url=desk.url, **options)
+        self.requests: list[str] = []
+        self.stopped: list[str] = []
+        self.complaints: list[str] = []
+        self.context.on("request", lambda request: self.requests.append(request.url))
+        self.context.on("console", self._hear)
+        self.context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        self.context.on("dialog", self._dismiss)
+        self.context.route(lambda url: not url.startswith(f"{desk.url}/"), self._stop)
+        self.context.set_default_timeout(10_000)
+        self.page = self.context.new_page()
+
+    def __enter__(self) -> Watched:
+        if self.who:
+            self.desk.user(self.who, self.role)
+            self.page.goto(self.desk.way_in(self.who))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.context.close()
+        if kind is None:
+            assert self.complaints == []
+            assert self.stopped == []
+            assert [url for url in self.requests if not url.startswith(f"{self.desk.url}/")] == []
+
+    def _hear(self, said: Any) -> None:
+        # A page that says what went wrong comes with a status of its own, which Chromium writes down as well.
+        answered = said.text.startswith("Failed to load resource: the server responded with a status of 4")
+        if said.type in ("error", "warning") and not answered:
+            self.complaints.append(said.text)
+
+    def _dismiss(self, dialog: Any) -> None:
+        self.complaints.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _stop(self, route: Any) -> None:
+        self.stopped.append(route.request.url)
+        route.abort()
