@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 NAMES = ("throughput", "quality", "encoder_speed", "masking", "startup", "memory", "honesty", "nightly",
-         "faithfulness", "sharing", "few_labels", "desk_load", "desk_kills", "claims")  # fmt: skip
+         "faithfulness", "sharing", "few_labels", "desk_load", "desk_kills")  # fmt: skip
 
 
 def main() -> int:

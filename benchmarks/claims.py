@@ -1,9 +1,9 @@
 """Cases given to two at once, and claims a second: 64 clients of one PostgreSQL take what is free until nothing is.
 
-    python -m benchmarks.claims                                   100,000 claims by 64 clients
-    python -m benchmarks.claims --cases 5000 --clients 16 --url postgresql://amends@127.0.0.1:5432/scratch
+    python -m benchmarks.claims --url postgresql://amends@127.0.0.1:5432/scratch      100,000 claims by 64 clients
+    python -m benchmarks.claims --cases 5000 --clients 16 --url ...
 
-Without --url a server is started from /usr/lib/postgresql in a temporary folder. The peer is how it is usually written:
+The database must be empty. The peer is how it is usually written:
 read the first free row, then write one's name into it.
 """
 
@@ -26,7 +26,6 @@ from pipeline.followup.claims import take_next
 from pipeline.followup.engine import connect
 from pipeline.followup.store import Store
 from pipeline.followup.tables import AUDIT, CASES, QUEUE_ORDER
-from tests.postgres import Server
 
 
 def main() -> int:
@@ -34,16 +33,9 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--peer-cases", type=int, default=5_000)
-    parser.add_argument("--url")
+    parser.add_argument("--url", required=True, help="an empty database")
     options = parser.parse_args()
-    if options.url:
-        return measured(options.url, options)
-    server = Server()
-    server.start()
-    try:
-        return measured(server.url(server.create()), options)
-    finally:
-        server.stop()
+    return measured(options.url, options)
 
 
 def measured(url: str, options: argparse.Namespace) -> int:

@@ -226,14 +226,34 @@ def test_an_output_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_enqueue_puts_the_list_into_the_desk_once(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
+def test_enqueue_puts_the_night_into_the_desk_once(run_score: Callable[..., Any], sample: Path, tmp_path: Path) -> None:
     arguments = (sample, "--output", tmp_path / "night", "--as-of", NIGHT, "--enqueue")
-    assert "desk: 48 cases opened, 0 updated, 0 unchanged" in run_score(*arguments)[1]
-    assert "desk: 0 cases opened, 0 updated, 48 unchanged" in run_score(*arguments)[1]
-    store = Store.open(f"sqlite:///{tmp_path}/amends.db")
+    first, again = (run_score(*arguments)[1].splitlines()[-1] for _ in range(2))
+    happy = pq.read_table(tmp_path / "night" / "promoters.parquet").num_rows
+    assert happy > 9
+    assert first == f"desk: 48 cases opened, 0 updated, 0 unchanged, 0 answers joined, {happy} people to thank"
+    assert again == "desk: 0 cases opened, 0 updated, 48 unchanged, 0 answers joined, 0 people to thank"
     listed = pq.read_table(tmp_path / "night" / "escalations.parquet").to_pylist()
-    assert len(listed) == 48
+    store = Store.open(f"sqlite:///{tmp_path}/amends.db")
+    found = [store.case(number) for number in range(1, 49)]
+    assert [case.case_key for case in found] == [row["case_key"] for row in listed]
+    said = {text["id"]: text["nps"] for row in listed for text in row["texts"]}
+    assert {text.id: text.nps for case in found for text in case.texts} == said
+    assert {case.nps_before for case in found} > {None, 0.0}
+    assert store.audit() == []
     store.close()
+
+
+def test_rules_of_the_desk_that_cannot_be_read_stop_the_night_before_its_work(
+    run_score: Callable[..., Any], sample: Path, tmp_path: Path
+) -> None:
+    rules = tmp_path / "desk.yaml"
+    rules.write_text("lease_minute: 5\n", encoding="utf-8")
+    arguments = (sample, "--output", tmp_path / "night", "--set", f"desk={rules}")
+    code, _, errors = run_score(*arguments, "--enqueue")
+    assert (code, errors) == (2, f"score.py: {rules}: unknown setting 'lease_minute'; did you mean 'lease_minutes'?\n")
+    assert not (tmp_path / "night").exists()
+    assert run_score(*arguments)[0] == 0  # a night that is not put into the desk has nothing to do with its rules
 
 
 def test_a_champion_from_the_registry_scores(

@@ -239,15 +239,15 @@ def correct(store: Store, case_id: int, by: Actor, schema: Schema, feedback_id: 
         raise CaseworkError("choose a label that the heads have")
     with store.change(by, at) as change:
         case = found(change.connection, case_id, lock=True)
-        text = change.connection.execute(
-            select(FEEDBACK).where(FEEDBACK.c.id == feedback_id, FEEDBACK.c.case_id == case_id)
-        ).first()
+        query = select(FEEDBACK).where(FEEDBACK.c.id == feedback_id, FEEDBACK.c.case_id == case_id)
+        # SQLite and PostgreSQL refuse a number that their column cannot hold; no text has such a number.
+        text = change.connection.execute(query).first() if 0 < feedback_id < 2**31 else None
         if text is None:
             raise CaseworkError("case %(id)s has no such text", id=case_id)
         said = next((one for one in text.labels if one in known[head].labels), None)
         change.insert(CORRECTIONS, {"feedback_id": feedback_id, "head": head, "label": label, "instead_of": said,
                                     "author": by.name, "at": change.at})  # fmt: skip
-        if text.text_id == case.lead_id and known[head].exclusive:
+        if (text.text_id, text.text) == (case.lead_id, case.text) and known[head].exclusive:
             labels = case.labels | {head: label}
             change.update(CASES, case_id, {"labels": labels, "facets": facets(labels), "version": case.version + 1,
                                            "updated_at": change.at})  # fmt: skip

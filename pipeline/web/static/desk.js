@@ -63,6 +63,11 @@
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input:not([type=radio]), textarea, select, [contenteditable]");
     if (event.key === "Escape" && typing) typing.blur();
+    // Enter sends from a cause as from any field, unless its list hangs open: there it chooses.
+    if (event.key === "Enter" && event.target.matches("#close select") && CSS.supports("selector(:open)") && !event.target.matches(":open")) {
+      event.preventDefault();
+      event.target.form.requestSubmit();
+    }
     if (typing || keys.open || event.repeat && !"jk".includes(event.key)) return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const action = Object.hasOwn(actions, event.key) ? actions[event.key] : null;

@@ -28,17 +28,16 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 def test_what_is_given_stands_with_the_case_and_in_its_history(store: Store) -> None:
     case = one(store)
-    done = casework.give(store, case.id, ANA, 12.345, "  flowers \n", at=AT)
-    assert done.spent == 12.35 or done.spent == 12.34  # half a cent goes to the even one
+    casework.give(store, case.id, ANA, 12.3456, "  flowers \n", at=AT)
     casework.give(store, case.id, ANA, 20, "x" * 300, at=AT)
     now = store.case(case.id)
-    assert now.spent == round(done.spent + 20, 2)
+    assert now.spent == 32.35
     assert [(gift.author, gift.amount, gift.what, gift.at) for gift in now.gifts] == [
-        ("ana", done.spent, "flowers", AT), ("ana", 20.0, "x" * 200, AT),
+        ("ana", 12.35, "flowers", AT), ("ana", 20.0, "x" * 200, AT),
     ]  # fmt: skip
     entry = now.events[-2]
-    assert (entry.what, entry.detail) == ("gave", {"amount": done.spent, "currency": "EUR", "given_for": "flowers"})
-    assert casework.left_to_give(store, now, "ana", AT) == pytest.approx(50 - now.spent)
+    assert (entry.what, entry.detail) == ("gave", {"amount": 12.35, "currency": "EUR", "given_for": "flowers"})
+    assert casework.left_to_give(store, now, "ana", AT) == pytest.approx(17.65)
 
 
 @pytest.mark.parametrize("amount", [0, -1, 0.004, math.nan, math.inf, -math.inf, 1e9])
@@ -124,7 +123,7 @@ def test_eight_gifts_at_once_do_not_pass_the_budget_of_a_day(store: Store, openi
 GIVEN = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 6_000), st.integers(0, 30)), min_size=1, max_size=14)
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(GIVEN)
 def test_no_way_of_giving_passes_a_budget(fresh: Fresh, given_: list[tuple[int, int, int]]) -> None:
     policy = Policy.model_validate({"budget": {"per_case": 60.1, "per_day": 100.3}, "lease_minutes": 99_999})

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sqlalchemy import insert
@@ -25,6 +22,7 @@ from pipeline.followup.ledger import Ledger, ledger
 from pipeline.followup.policy import CalendarRules, Policy
 from pipeline.followup.store import Store
 from pipeline.followup.tables import AUDIT, CASES
+from tests.pipeline.followup.hands import Fresh
 
 # The clocks of Berlin go back on 25 October 2026, within the period.
 SINCE = datetime(2026, 10, 7, 9, 30, 0, 123456, tzinfo=UTC)
@@ -78,7 +76,7 @@ def row(number: int, one: dict[str, Any], live: set[str]) -> dict[str, Any]:
     return told | {column.name: column.type.python_type() for column in others}
 
 
-def closing(number: int, case: dict[str, Any], agent: str) -> dict[str, Any]:
+def closed(number: int, case: dict[str, Any], agent: str) -> dict[str, Any]:
     detail = {"outcome": case["outcome"], "root_cause": case["root_cause"]}
     return {"id": number, "at": case["closed_at"], "who": agent, "origin": "test", "what": "closed",
             "case_id": case["id"], "detail": detail, "rows": [], "hash": bytes(32)}  # fmt: skip
@@ -89,22 +87,6 @@ def write(store: Store, cases: list[dict[str, Any]], entries: list[dict[str, Any
         for table, rows in ((CASES, cases), (AUDIT, entries)):
             if rows:
                 connection.execute(insert(table), rows)
-
-
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Any]:
-    """Return what opens an empty store: a copy of one, for its tables take longer to make than all else here."""
-    folder = tmp_path_factory.mktemp("ledger")
-    Store.open(f"sqlite:///{folder}/empty.db", POLICY).close()
-
-    @contextmanager
-    def opened() -> Iterator[Store]:
-        path = Path(shutil.copy(folder / "empty.db", folder / "one.db"))
-        store = Store(connect(f"sqlite:///{path}"), POLICY)
-        yield store
-        store.close()
-
-    return opened
 
 
 def shares(hits: int, of: int) -> tuple[int, int, float | None, Any]:
@@ -203,13 +185,14 @@ def check_weeks(found: Ledger, cases: list[dict[str, Any]]) -> None:
         assert sum(counted.values()) == sum(getattr(week, said) for week in found.weeks)
 
 
-@given(st.lists(drawn, max_size=45))
-def test_the_ledger_says_what_a_plain_count_says(fresh: Callable[[], Any], ones: list[dict[str, Any]]) -> None:
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ones=st.lists(drawn, max_size=45))
+def test_the_ledger_says_what_a_plain_count_says(fresh: Fresh, ones: list[dict[str, Any]]) -> None:
     live: set[str] = set()
     everything = [row(number, one, live) for number, one in enumerate(ones, 1)]
-    entries = [closing(case["id"], case, one["agent"]) for case, one in zip(everything, ones, strict=True)
+    entries = [closed(case["id"], case, one["agent"]) for case, one in zip(everything, ones, strict=True)
                if case["outcome"]]  # fmt: skip
-    with fresh() as store:
+    with fresh() as url, closing(Store(connect(url), POLICY)) as store:
         write(store, everything, entries)
         found = ledger(store, since=SINCE, until=UNTIL, at=UNTIL, by_agent=True)
         assert ledger(store, since=SINCE, until=UNTIL, at=UNTIL).agents is None
