@@ -98,7 +98,7 @@ class Door:
         HTTPException
             401 for a program without a right key, 303 to the sign-in page for a person, 403 for who may not.
         """
-        visitor = self._visitor(request)
+        visitor = self.visitor(request)
         request.state.visitor = visitor
         route = request.scope.get("route")
         allowed = ACCESS.get((request.method, getattr(route, "path", "")), frozenset())
@@ -118,7 +118,8 @@ class Door:
             303, "you are no longer signed in; go to /sign-in", {"Location": f"/sign-in?next={quote(_here(request))}"}
         )
 
-    def _visitor(self, request: Request) -> Visitor:
+    def visitor(self, request: Request) -> Visitor:
+        """Return who sends `request`."""
         origin = request.client.host if request.client else ""
         accepted = request.headers.get("accept-language", "")
         if request.url.path.startswith("/v1/"):

@@ -25,9 +25,9 @@ from pipeline.web.docs import operations
 from pipeline.web.guard import Guard, headers_for
 from pipeline.web.language import languages
 from pipeline.web.oidc import Oidc
-from pipeline.web.pages import STATIC, Pages, wants_json
+from pipeline.web.pages import STATIC, Pages, address_of, wants_json
 from pipeline.web.queuepage import queue_routes
-from pipeline.web.reports import aftercare_routes, report_routes
+from pipeline.web.reports import aftercare_routes, report_routes, thanks_routes
 from pipeline.web.scorer import Scorer
 from pipeline.web.signin import account_routes, oidc_routes, signin_routes
 
@@ -62,13 +62,14 @@ def create_app(
     pages = Pages(demo)
     books = {language: playbooks.load(store.policy.playbooks, language) for language in languages()}
     desk = Desk(store, pages, display or Display(), schema or load().schema_(), books, promise)
+    door = Door(store, demo)
     app = FastAPI(
         title="Amends", version="1", description="Who to call first, and why.", docs_url=None, redoc_url=None,
-        openapi_url=None, dependencies=[Depends(Door(store, demo).admit)],
+        openapi_url=None, dependencies=[Depends(door.admit)],
     )  # fmt: skip
     app.state.token, app.state.site = pages.token, store.policy.site
     app.include_router(api(store, scorer, desk.forget))
-    for routes in (queue_routes, case_routes, report_routes, aftercare_routes, account_routes):
+    for routes in (queue_routes, case_routes, report_routes, thanks_routes, aftercare_routes, account_routes):
         app.include_router(routes(desk))
     app.include_router(signin_routes(desk, oidc))
     app.include_router(oidc_routes(desk, oidc))
@@ -80,15 +81,14 @@ def create_app(
 
     @app.get("/docs", include_in_schema=False)
     def docs(request: Request) -> HTMLResponse:
-        base = str(request.base_url).rstrip("/")
-        return pages.show(request, "docs.html", operations=list(operations(app.openapi(), base)))
+        return pages.show(request, "docs.html", operations=list(operations(app.openapi(), address_of(request))))
 
-    _explain_errors(app, pages)
+    _explain_errors(app, pages, door)
     app.add_middleware(Guard, site=store.policy.site, refuse=lambda request: _refused(pages, request))
     return app
 
 
-def _explain_errors(app: FastAPI, pages: Pages) -> None:
+def _explain_errors(app: FastAPI, pages: Pages, door: Door) -> None:
     def answer(
         request: Request, status: int, sentence: str, headers: MutableMapping[str, str] | None = None
     ) -> Response:
@@ -99,6 +99,8 @@ def _explain_errors(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> Response:
+        if not hasattr(request.state, "visitor"):  # no route was met, so nobody was asked who they are
+            request.state.visitor = door.visitor(request)
         headers = dict(error.headers or {})
         if error.status_code == 303 and not wants_json(request):
             return RedirectResponse(headers["Location"], 303)
@@ -120,7 +122,7 @@ def _explain_errors(app: FastAPI, pages: Pages) -> None:
         LOG.error("%s failed: %s", request.method, type(error).__name__)
         sentence = "Please try again; if it stays like this, tell whoever runs this server."
         # This answer is made outside of the guard.
-        return answer(request, 500, sentence, headers_for(request.app.state.site))
+        return answer(request, 500, sentence, headers_for(request.app.state.site) | {"Cache-Control": "no-store"})
 
 
 def _refused(pages: Pages, request: Request) -> Response:

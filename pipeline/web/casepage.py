@@ -19,6 +19,7 @@ from pipeline.web import caseview, view
 from pipeline.web.access import Visitor, form, visitor_of
 from pipeline.web.desk import Desk
 from pipeline.web.language import Language
+from pipeline.web.pages import sentence_of
 
 # When to call again, in the words of the desk's calendar.
 AGAIN = {
@@ -55,7 +56,7 @@ def _act(desk: Desk, request: Request, case_id: int, action: str, fields: Form) 
     try:
         ACTIONS[action](desk, case_id, visitor, fields)
     except UnknownCaseError as error:
-        raise HTTPException(404, _said(error)) from None
+        raise HTTPException(404, sentence_of(error)) from None
     except CaseworkError as error:
         problem = Language(visitor.language).say(error.template, **error.facts)
         status = 409 if isinstance(error, ConflictError) else 422
@@ -75,7 +76,7 @@ def _page(
     try:
         case = desk.store.case(case_id)
     except UnknownCaseError as error:
-        raise HTTPException(404, _said(error)) from None
+        raise HTTPException(404, sentence_of(error)) from None
     line = view.line(case, 0, viewing)
     before = queue.above(desk.store, case) if case.status == "open" else None
     book = playbook_for(desk.playbooks[viewing.language.code], _type(desk, case))
@@ -94,6 +95,7 @@ def _page(
         aged=_aged(desk, case, viewing),
         opened=viewing.when(case.opened_at),
         again=AGAIN,
+        zone=str(desk.store.clock.calendar.zone),
         next_at=viewing.when(case.next_at),
         held_until=viewing.when(case.lease_until) if line.owner else None,
         first_contact=viewing.when(case.first_contact_at),
@@ -139,9 +141,9 @@ def _again_at(store: Store, fields: Form, now: datetime) -> datetime:
         return store.clock.calendar.due(now, Allowance.parse(fields["again"]))
     try:
         typed = datetime.fromisoformat(exact)
-    except ValueError:
+        return (typed if typed.tzinfo else typed.replace(tzinfo=store.clock.calendar.zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise CaseworkError("%(text)s is no date and time such as 2026-11-23T09:30", text=repr(exact[:40])) from None
-    return typed.replace(tzinfo=store.clock.calendar.zone).astimezone(UTC) if typed.tzinfo is None else typed
 
 
 def _amount(text: str) -> float:
@@ -213,9 +215,3 @@ ACTIONS: dict[str, Act] = {
     "label": _correct,
     "note": _note,
 }
-
-
-def _said(error: Exception) -> str:
-    """Return the sentence of `error` as one stands on a page."""
-    sentence = str(error)
-    return f"{sentence[:1].upper()}{sentence[1:]}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ from pathlib import Path
 from pipeline.config import Config, ConfigError
 from pipeline.followup import backup, people
 from pipeline.followup.audit import Actor
+from pipeline.followup.corrections import labelled
 from pipeline.followup.policy import Policy
 from pipeline.followup.sessions import link
 from pipeline.followup.store import Store
+from pipeline.triage.durable import write_file
 
 OPERATOR = Actor("operator", "serve.py")
 
@@ -47,6 +50,8 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     restore = commands.add_parser("restore", help="make the store what it was when a backup was written")
     restore.add_argument("file", type=Path)
     restore.add_argument("--replace", action="store_true", help="there is a store: put the backup in its place")
+    labels = commands.add_parser("labels", help="write what agents corrected, as labelled rows to train on")
+    labels.add_argument("file", type=Path)
     commands.add_parser("audit", help="check that nothing was changed past the audit log")
 
 
@@ -65,7 +70,7 @@ def run(options: argparse.Namespace, config: Config) -> Iterator[str]:
         backup.restore(config.store.url, options.file, replace=options.replace)
         yield f"restored from {options.file}"
     else:
-        store = Store.open(config.store.url, Policy.of(config))
+        store, options.schema = Store.open(config.store.url, Policy.of(config)), config.schema_()
         try:
             yield from COMMANDS[options.command, getattr(options, "what", "")](store, options)
         except ValueError as error:
@@ -131,6 +136,14 @@ def _key_revoke(store: Store, options: argparse.Namespace) -> Iterator[str]:
     yield f"the key {options.name} opens nothing any more"
 
 
+def _labels(store: Store, options: argparse.Namespace) -> Iterator[str]:
+    if options.file.exists():
+        raise ValueError(f"{options.file} exists already; give another name")
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in labelled(store, options.schema)]
+    write_file(options.file, "".join(lines).encode())
+    yield f"{len(lines)} texts with corrected labels: {options.file}"
+
+
 def _audit(store: Store, options: argparse.Namespace) -> Iterator[str]:
     problems = store.audit()
     if problems:
@@ -150,6 +163,7 @@ COMMANDS: dict[tuple[str, str], Callable[[Store, argparse.Namespace], Iterator[s
     ("key", "add"): _key_add,
     ("key", "list"): _key_list,
     ("key", "revoke"): _key_revoke,
+    ("labels", ""): _labels,
     ("audit", ""): _audit,
 }
 

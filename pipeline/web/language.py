@@ -89,7 +89,7 @@ def chosen(accepted: str, wanted: str | None = None) -> str:
         return str(wanted)
     weighed = []
     for place, entry in enumerate(accepted.split(",")[:20]):
-        code, _, weight = entry.strip().partition(";q=")
+        code, _, weight = entry.replace(" ", "").partition(";q=")
         try:
             weighed.append((-float(weight or 1), place, code.split("-")[0].lower()))
         except ValueError:

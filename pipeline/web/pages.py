@@ -74,8 +74,21 @@ class Pages:
         )
         environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
         environment.filters["visible"] = visible
+        # `_` takes what it says for a template, and for safe: a sentence that may quote a visitor is neither.
+        environment.filters["said"] = catalogue(language).gettext
         environment.globals.update(demo=self.demo, assets=self.assets, language=language, languages=languages())
         return environment
+
+
+def sentence_of(error: Exception) -> str:
+    """Return what `error` says as a sentence that stands on a page."""
+    said = str(error)
+    return f"{said[:1].upper()}{said[1:]}."
+
+
+def address_of(request: Request) -> str:
+    """Return the address of the desk as people see it; behind a proxy, a request does not know it."""
+    return str(request.app.state.site or request.base_url).rstrip("/")
 
 
 def wants_json(request: Request) -> bool:

@@ -19,11 +19,13 @@ from pipeline.web import view
 from pipeline.web.access import form, visitor_of
 from pipeline.web.desk import Desk
 from pipeline.web.exports import as_csv, as_xlsx
+from pipeline.web.pages import sentence_of
 
 Choices = list[tuple[str, str]]
 PAGE = 50
 MOST_EXPORTED = 10_000
 _NUMBERS = {"value": "min_value", "age": "max_age_days"}
+_MOST = {"value": 10**12, "age": 36_500}
 _TEXTS = {"channel": "channel", "lang": "lang", "q": "query", "sort": "sort", "tab": "tab"}
 
 
@@ -40,13 +42,20 @@ def filter_of(asked: Mapping[str, str], heads: tuple[str, ...]) -> Filter:
     try:
         for key, name in _NUMBERS.items():
             if asked.get(key):
-                wanted[name] = number = float(asked[key])
-                if not math.isfinite(number) or not 0 <= number <= 1e12:
-                    raise ValueError(f"{key} takes a number from 0 on; got {asked[key][:40]!r}")
+                wanted[name] = _number(key, asked[key])
         return Filter(**wanted)
     except ValueError as error:
-        sentence = str(error)
-        raise HTTPException(422, f"{sentence[:1].upper()}{sentence[1:]}.") from None
+        raise HTTPException(422, sentence_of(error)) from None
+
+
+def _number(key: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= _MOST[key]:
+        raise ValueError(f"{key} takes a number from 0 to {_MOST[key]:,}; got {text[:40]!r}")
+    return number
 
 
 def query_of(wanted: Filter) -> str:
@@ -54,7 +63,7 @@ def query_of(wanted: Filter) -> str:
     asked: dict[str, Any] = {key: getattr(wanted, name) for key, name in (_TEXTS | _NUMBERS).items()}
     asked |= dict(wanted.labels)
     plain = {"tab": "free", "sort": "standing"}
-    return urlencode({key: f"{value:g}" if isinstance(value, float) else value for key, value in asked.items()
+    return urlencode({key: f"{value:.15g}" if isinstance(value, float) else value for key, value in asked.items()
                       if value not in ("", None) and value != plain.get(key)})  # fmt: skip
 
 
@@ -80,15 +89,16 @@ def queue_routes(desk: Desk) -> APIRouter:
     async def take_next(request: Request, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
         visitor = visitor_of(request)
         case = await run_in_threadpool(claims.take_next, desk.store, visitor.actor, lead=visitor.leads)
+        desk.forget()
         return RedirectResponse(f"/cases/{case.id}" if case else "/?tab=free", 303)
 
     @router.post("/views")
     async def keep(request: Request, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
-        query = query_of(filter_of(dict(parse_qsl(fields.get("query", "")[:1_000])), heads))
+        query = query_of(filter_of(dict(parse_qsl(fields.get("query", ""))), heads))
         try:
             await run_in_threadpool(views.keep, desk.store, visitor_of(request).actor, fields.get("name", ""), query)
         except ValueError as error:
-            raise HTTPException(422, f"{str(error).capitalize()}.") from None
+            raise HTTPException(422, sentence_of(error)) from None
         return RedirectResponse(f"/?{query}", 303)
 
     @router.post("/views/{view_id}/remove")
@@ -126,7 +136,8 @@ def _page(desk: Desk, request: Request, wanted: Filter, page: int, marked: int |
         page=page,
         total=found.total,
         counted=found.counted,
-        more=offset + len(found.cases) < found.total,
+        # Where the total is a lower bound, a full page says more than it does.
+        more=offset + len(found.cases) < found.total or (not found.counted and len(found.cases) == PAGE),
         notice=_notice(desk, marked, viewing),
         choices=list(_choices(desk, wanted, viewing)),
         facets=desk.facets(),

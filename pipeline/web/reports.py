@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from pipeline.followup import answers, audit, people, promoters, queue
-from pipeline.followup.case import ConflictError
+from pipeline.followup.case import ConflictError, UnknownCaseError
 from pipeline.followup.ledger import ledger
 from pipeline.web import caseview, view
 from pipeline.web.access import form, visitor_of
@@ -18,6 +18,7 @@ from pipeline.web.callbacks import as_ical
 from pipeline.web.desk import Desk
 from pipeline.web.ledger import facts
 from pipeline.web.marking import excerpt
+from pipeline.web.pages import address_of, sentence_of
 
 PERIODS = (30, 90, 365)
 PAGE = 50
@@ -47,8 +48,8 @@ def report_routes(desk: Desk) -> APIRouter:
     return router
 
 
-def aftercare_routes(desk: Desk) -> APIRouter:
-    """Return the routes of what comes after a call, and of call-backs."""
+def thanks_routes(desk: Desk) -> APIRouter:
+    """Return the routes of the people to thank."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/thanks")
@@ -65,9 +66,18 @@ def aftercare_routes(desk: Desk) -> APIRouter:
     async def thank(request: Request, promoter_id: int, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
         try:
             await run_in_threadpool(promoters.thank, desk.store, promoter_id, visitor_of(request).actor)
+        except promoters.UnknownPromoterError as error:
+            raise HTTPException(404, sentence_of(error)) from None
         except ConflictError as error:
-            raise HTTPException(409, f"{str(error).capitalize()}.") from None
+            raise HTTPException(409, sentence_of(error)) from None
         return RedirectResponse("/thanks", 303)
+
+    return router
+
+
+def aftercare_routes(desk: Desk) -> APIRouter:
+    """Return the routes of what comes after a call, and of call-backs."""
+    router = APIRouter(include_in_schema=False)
 
     @router.get("/ask")
     def ask(request: Request) -> HTMLResponse:
@@ -78,7 +88,12 @@ def aftercare_routes(desk: Desk) -> APIRouter:
 
     @router.post("/ask/{case_id}")
     async def asked(request: Request, case_id: int, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
-        await run_in_threadpool(answers.asked, desk.store, case_id, visitor_of(request).actor)
+        try:
+            await run_in_threadpool(answers.asked, desk.store, case_id, visitor_of(request).actor)
+        except UnknownCaseError as error:
+            raise HTTPException(404, sentence_of(error)) from None
+        except ConflictError as error:
+            raise HTTPException(409, sentence_of(error)) from None
         return RedirectResponse("/ask", 303)
 
     @router.get("/calendar/{token}")
@@ -86,9 +101,7 @@ def aftercare_routes(desk: Desk) -> APIRouter:
         owner = people.feed_owner(desk.store, token.removesuffix(".ics"))
         if owner is None:
             raise HTTPException(404, "There is no such calendar; make one anew under your account.")
-        base = str(request.base_url).rstrip("/")
-        return Response(
-            as_ical(queue.callbacks(desk.store, owner), base, datetime.now(UTC)), media_type="text/calendar"
-        )
+        feed = as_ical(queue.callbacks(desk.store, owner), address_of(request), datetime.now(UTC))
+        return Response(feed, media_type="text/calendar")
 
     return router

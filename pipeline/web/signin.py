@@ -14,6 +14,7 @@ from pipeline.web.access import COOKIE, DEMO_COOKIE, form, visitor_of
 from pipeline.web.desk import Desk
 from pipeline.web.language import languages
 from pipeline.web.oidc import Oidc, welcome
+from pipeline.web.pages import address_of, sentence_of
 
 _STATE = "__Host-amends-oidc"
 
@@ -35,23 +36,25 @@ def signin_routes(desk: Desk, oidc: Oidc | None) -> APIRouter:
         try:
             token = await run_in_threadpool(sessions.sign_in, desk.store, name, password, visitor_of(request).origin)
         except RefusedError as error:
-            return _page(desk, request, oidc, 403, goes_to=goes_to, name=name, problem=_said(error))
+            return _page(desk, request, oidc, 403, goes_to=goes_to, name=name, problem=sentence_of(error))
+        await run_in_threadpool(_leave, desk, request)
         return _entered(desk, goes_to, token)
 
     @router.get("/enter/{token}")
     def enter(request: Request, token: str) -> Response:
         try:
-            return _entered(desk, "/", sessions.enter(desk.store, token, visitor_of(request).origin))
+            session = sessions.enter(desk.store, token, visitor_of(request).origin)
         except RefusedError as error:
-            return _page(desk, request, oidc, 403, problem=_said(error))
+            return _page(desk, request, oidc, 403, problem=sentence_of(error))
+        _leave(desk, request)
+        return _entered(desk, "/", session)
 
     @router.post("/sign-out")
     async def sign_out(request: Request, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
+        await run_in_threadpool(_leave, desk, request)
         answer = RedirectResponse("/sign-in", 303)
-        for name in (COOKIE, DEMO_COOKIE):
-            if token := request.cookies.get(name):
-                await run_in_threadpool(sessions.sign_out, desk.store, token)
-                answer.delete_cookie(name, path="/", secure=name == COOKIE, httponly=True, samesite="lax")
+        for name in _sent(request):
+            answer.delete_cookie(name, path="/", secure=name == COOKIE, httponly=True, samesite="lax")
         return answer
 
     return router
@@ -68,7 +71,7 @@ def oidc_routes(desk: Desk, oidc: Oidc | None) -> APIRouter:
         try:
             address, state = oidc.begin()
         except RefusedError as error:
-            return _page(desk, request, oidc, 403, problem=_said(error))
+            return _page(desk, request, oidc, 403, problem=sentence_of(error))
         answer = RedirectResponse(address, 303)
         answer.set_cookie(_STATE, state, max_age=600, path="/", secure=True, httponly=True, samesite="lax")
         return answer
@@ -80,8 +83,9 @@ def oidc_routes(desk: Desk, oidc: Oidc | None) -> APIRouter:
         try:
             vouched = oidc.finish(request.query_params, request.cookies.get(_STATE, ""))
             answer = _entered(desk, "/", welcome(desk.store, vouched, visitor_of(request).origin))
+            _leave(desk, request)
         except RefusedError as error:
-            answer = _page(desk, request, oidc, 403, problem=_said(error))
+            answer = _page(desk, request, oidc, 403, problem=sentence_of(error))
         answer.delete_cookie(_STATE, path="/", secure=True, httponly=True, samesite="lax")
         return answer
 
@@ -104,7 +108,7 @@ def account_routes(desk: Desk) -> APIRouter:
                 sessions.change_password, desk.store, visitor.actor, fields.get("old", ""), fields.get("new", "")
             )
         except (RefusedError, ValueError) as error:
-            return desk.pages.show(request, "account.html", 422, problem=_said(error), done="", feed=None)
+            return desk.pages.show(request, "account.html", 422, problem=sentence_of(error), done="", feed=None)
         return _entered(desk, "/account", token)
 
     @router.post("/language")
@@ -121,7 +125,7 @@ def account_routes(desk: Desk) -> APIRouter:
     @router.post("/calendar")
     async def calendar(request: Request, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
         token = await run_in_threadpool(people.new_feed, desk.store, visitor_of(request).actor)
-        address = f"{str(request.base_url).rstrip('/')}/calendar/{token}.ics"
+        address = f"{address_of(request)}/calendar/{token}.ics"
         return desk.pages.show(request, "account.html", problem="", done="", feed=address)
 
     return router
@@ -132,6 +136,16 @@ def _page(
     problem: str = "",
 ) -> HTMLResponse:  # fmt: skip
     return desk.pages.show(request, "signin.html", status, goes_to=goes_to, name=name, problem=problem, oidc=bool(oidc))
+
+
+def _sent(request: Request) -> list[str]:
+    return [name for name in (COOKIE, DEMO_COOKIE) if request.cookies.get(name)]
+
+
+def _leave(desk: Desk, request: Request) -> None:
+    """End the sessions that `request` came with: who comes in anew leaves no way in behind."""
+    for name in _sent(request):
+        sessions.sign_out(desk.store, request.cookies[name])
 
 
 def _entered(desk: Desk, goes_to: str, token: str) -> Response:
@@ -148,8 +162,3 @@ def _inside(address: str) -> str:
     """Return `address` where it is one of ours, or else that of the queue: no link may lead elsewhere."""
     inside = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
     return address if inside and "\\" not in address else "/"
-
-
-def _said(error: Exception) -> str:
-    sentence = str(error)
-    return f"{sentence[:1].upper()}{sentence[1:]}."

@@ -88,6 +88,25 @@
     if (time.dataset.zone === "text") time.textContent = said; else time.title = said;
   }
 
+  // A time is typed as it is shown, in the zone of who types it, and sent as the instant that it means.
+  for (const field of document.querySelectorAll("input[type=datetime-local]")) {
+    const kept = new Date(field.dataset.at);
+    if (kept.getTime()) field.value = new Date(kept - kept.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+    field.form.addEventListener("formdata", (event) => {
+      if (field.value) event.formData.set(field.name, new Date(field.value).toISOString());
+    });
+  }
+
+  // A note that is half written stays in this tab until it is sent, whatever is pressed meanwhile.
+  const who = find(".top nav bdi")?.textContent;
+  for (const note of document.querySelectorAll("textarea[name]")) {
+    const place = `${who} ${note.form.getAttribute("action")}`;
+    note.value ||= sessionStorage.getItem(place) ?? "";
+    note.addEventListener("input", () => sessionStorage.setItem(place, note.value));
+    note.form.addEventListener("submit", () => sessionStorage.removeItem(place));
+  }
+  find("form[action='/sign-out']")?.addEventListener("submit", () => sessionStorage.clear());
+
   // How many wait, every quarter of a minute, as long as somebody looks.
   const counts = [...document.querySelectorAll("[data-count]")];
   const news = document.getElementById("news");

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from contextlib import closing
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,22 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from sqlalchemy import insert
+from sqlalchemy import delete, func, insert, select
 
 from pipeline.followup.audit import Actor
 from pipeline.followup.casework import close, reopen
-from pipeline.followup.engine import connect
+from pipeline.followup.claims import take
 from pipeline.followup.figures import DAY, LEAST, Rate, change, contact
 from pipeline.followup.ledger import Ledger, ledger
 from pipeline.followup.policy import CalendarRules, Policy
 from pipeline.followup.store import Store
 from pipeline.followup.tables import AUDIT, CASES
-from tests.pipeline.followup.hands import Fresh
 
 # The clocks of Berlin go back on 25 October 2026, within the period.
 SINCE = datetime(2026, 10, 7, 9, 30, 0, 123456, tzinfo=UTC)
 UNTIL = datetime(2026, 11, 19, 17, tzinfo=UTC)
-POLICY = Policy(calendar=CalendarRules(zone="Europe/Berlin"))
 KINDS = ["billing", "delivery", '50% "off" <b>', None]
 SECONDS_OF_PERIOD = int((UNTIL - SINCE).total_seconds())
 
@@ -87,6 +85,18 @@ def write(store: Store, cases: list[dict[str, Any]], entries: list[dict[str, Any
         for table, rows in ((CASES, cases), (AUDIT, entries)):
             if rows:
                 connection.execute(insert(table), rows)
+
+
+def anew(store: Store, ones: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return all cases of the store and the entries about them; those of before are gone, but for their entries."""
+    with store.engine.begin() as connection:
+        connection.execute(delete(CASES))
+        first = 1 + (connection.execute(select(func.max(AUDIT.c.id))).scalar() or 0)
+    live: set[str] = set()
+    cases = [row(number, one, live) for number, one in enumerate(ones, first)]
+    entries = [closed(case["id"], case, one["agent"]) for case, one in zip(cases, ones, strict=True) if case["outcome"]]
+    write(store, cases, entries)
+    return cases, entries
 
 
 def shares(hits: int, of: int) -> tuple[int, int, float | None, Any]:
@@ -185,17 +195,16 @@ def check_weeks(found: Ledger, cases: list[dict[str, Any]]) -> None:
         assert sum(counted.values()) == sum(getattr(week, said) for week in found.weeks)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture
+def berlin(opening: Callable[..., Store]) -> Store:
+    return opening(Policy(calendar=CalendarRules(zone="Europe/Berlin")))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ones=st.lists(drawn, max_size=45))
-def test_the_ledger_says_what_a_plain_count_says(fresh: Fresh, ones: list[dict[str, Any]]) -> None:
-    live: set[str] = set()
-    everything = [row(number, one, live) for number, one in enumerate(ones, 1)]
-    entries = [closed(case["id"], case, one["agent"]) for case, one in zip(everything, ones, strict=True)
-               if case["outcome"]]  # fmt: skip
-    with fresh() as url, closing(Store(connect(url), POLICY)) as store:
-        write(store, everything, entries)
-        found = ledger(store, since=SINCE, until=UNTIL, at=UNTIL, by_agent=True)
-        assert ledger(store, since=SINCE, until=UNTIL, at=UNTIL).agents is None
+def test_the_ledger_says_what_a_plain_count_says(berlin: Store, ones: list[dict[str, Any]]) -> None:
+    everything, entries = anew(berlin, ones)
+    found = ledger(berlin, since=SINCE, until=UNTIL, at=UNTIL, by_agent=True)
     cases = [case for case in everything if SINCE <= case["opened_at"] < UNTIL]
 
     ended = Counter(case["outcome"] or "open" for case in cases)
@@ -244,7 +253,7 @@ def case(number: int, **changes: Any) -> dict[str, Any]:
 def test_nothing_is_told_of_nobody(store: Store) -> None:
     found = ledger(store, since=SINCE, until=UNTIL)
     assert (found.cases, found.kinds, found.causes, found.kept_per_spent) == (0, (), (), None)
-    assert (found.contact.median, found.rescue.share, found.change.before) == (None, None, None)
+    assert (found.contact.median, found.rescue.share, found.change.before, found.agents) == (None,) * 4
     assert [week.opened for week in found.weeks] == [0] * len(found.weeks)
 
 
@@ -266,6 +275,7 @@ def test_another_head_can_say_the_type(store: Store) -> None:
 def test_who_closed_a_case_is_who_closed_it_last(store: Store) -> None:
     write(store, [case(1, outcome=None)], [])
     at = SINCE + timedelta(days=1)
+    take(store, 1, Actor("ann", "test"), at=at)
     for number, name in enumerate(("ann", "bo")):
         actor = Actor(name, "test")
         if number:

@@ -280,3 +280,94 @@ def test_a_form_with_a_mistake_keeps_all_that_was_typed(chromium: Any, desk: Des
         expect(page.get_by_role("alert")).to_contain_text("50.00 EUR left")
         expect(page.locator("#give [name=amount]")).to_have_value("51")
         expect(page.locator("#give [name=what]")).to_have_value('a "voucher"')
+
+
+def test_a_note_half_written_outlives_what_else_is_pressed(chromium: Any, desk: Desk) -> None:
+    [case] = desk.fill("one")
+    claims.take(desk.store, case.id, desk.user("ana"))
+    with Watched(chromium, desk, "ana") as seen:
+        page = seen.page
+        page.goto(f"/cases/{case.id}")
+        press(page, "m")
+        page.keyboard.type("her daughter pays the bill")
+        press(page, "Escape", "c")
+        expect(page.locator(".tone-state").first).to_have_text("In touch")
+        expect(page.locator("#note textarea")).to_have_value("her daughter pays the bill")
+        page.click("#note button")
+        expect(page.locator(".entry-note")).to_have_text("her daughter pays the bill")
+        expect(page.locator("#note textarea")).to_have_value("")
+        page.locator("#note textarea").press_sequentially("nobody else's business")
+        page.get_by_role("button", name="Sign out").click()
+        page.goto(desk.way_in("ana"))
+        page.goto(f"/cases/{case.id}")
+        expect(page.locator("#note textarea")).to_have_value("")
+
+
+def test_times_are_those_of_who_looks_and_of_who_types(chromium: Any, desk: Desk) -> None:
+    at = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
+    [case] = desk.fill("one", at=at)
+    shown = {}
+    for zone in ("Pacific/Auckland", "America/Los_Angeles", "UTC", None):
+        with Watched(chromium, desk, "ana", timezone_id=zone, locale="en", java_script_enabled=bool(zone)) as seen:
+            seen.page.goto(f"/cases/{case.id}")
+            opened = seen.page.locator(".history time").last
+            expect(opened).to_have_attribute("datetime", at.isoformat())
+            shown[zone] = re.sub(r"\s", " ", opened.inner_text())
+    assert shown == {
+        "Pacific/Auckland": "Nov 21, 2026, 12:30 PM", "America/Los_Angeles": "Nov 20, 2026, 3:30 PM",
+        "UTC": "Nov 20, 2026, 11:30 PM", None: "20 Nov 2026, 23:30 UTC",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_call_back_is_set_in_the_time_of_who_types(chromium: Any, desk: Desk, script: bool) -> None:
+    [case] = desk.fill("one")
+    claims.take(desk.store, case.id, desk.user("ana"))
+    typed = datetime.now(UTC).replace(hour=9, minute=30, second=0, microsecond=0, tzinfo=None) + timedelta(days=7)
+    with Watched(chromium, desk, "ana", timezone_id="Asia/Tokyo", java_script_enabled=script) as seen:
+        page = seen.page
+        page.goto(f"/cases/{case.id}")
+        page.locator("#no-answer summary").click()
+        assert ("(UTC)" in page.locator("#no-answer").inner_text()) is not script
+        page.fill("[name=exact]", f"{typed.replace(year=typed.year - 1):%Y-%m-%dT%H:%M}")
+        page.locator("#no-answer button").click()
+        expect(page.get_by_role("alert")).to_contain_text("within the next 60 days")
+        expect(page.locator("[name=exact]")).to_have_value(f"{typed.replace(year=typed.year - 1):%Y-%m-%dT%H:%M}")
+        page.fill("[name=exact]", f"{typed:%Y-%m-%dT%H:%M}")
+        page.locator("#no-answer button").click()
+        expect(page.locator(".notice")).to_contain_text("to be called again")
+    meant = typed - timedelta(hours=9) if script else typed
+    assert desk.store.case(case.id).next_at == meant.replace(tzinfo=UTC)
+
+
+def test_counts_are_live(chromium: Any, desk: Desk) -> None:
+    desk.fill("one")
+    desk.user("ana")
+    with Watched(chromium, desk) as seen:
+        page = seen.page
+        page.clock.install()
+        page.goto(desk.way_in("ana"))
+        count = page.locator("[data-count=free]")
+        expect(count).to_have_text("1")
+        desk.fill("one", "two", "three")
+        for _ in range(50):  # the server counts anew every other second
+            page.clock.run_for(15_000)
+            page.wait_for_timeout(100)
+            if count.inner_text() != "1":
+                break
+        expect(count).to_have_text("3")
+        expect(page.locator("#news")).to_have_text("New customers are waiting. Reload the page to see them.")
+        assert page.locator(".line").count() == 1
+
+
+def test_a_browser_keeps_the_session_without_tls_on_this_machine(chromium: Any, desk: Desk) -> None:
+    desk.user("ana")
+    with Watched(chromium, desk) as seen:
+        link = desk.way_in("ana")
+        seen.page.goto(link)
+        [cookie] = seen.context.cookies()
+        assert (cookie["name"], cookie["secure"], cookie["httpOnly"]) == (COOKIE, True, True)
+        assert seen.page.evaluate("document.cookie") == ""
+        seen.page.goto("/account")
+        expect(seen.page.locator("h1")).to_have_text("ana")
+        assert seen.page.goto(link).status == 403  # once
