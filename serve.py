@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until Ctrl-C, or do what a command says; return the exit code (0 done, 2 bad input or config)."""
+    options = parser().parse_args(arguments)
     from pipeline.config import ConfigError, load
 
-    options = parser().parse_args(arguments)
     try:
         if options.command:
             from pipeline.web import commands
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    from pipeline.web.commands import add_commands
+    from pipeline.web.commandline import add_commands
 
     out = argparse.ArgumentParser(
         prog="serve.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.followup.audit import CLOCK
 from pipeline.followup.claims import give_back
@@ -50,8 +50,8 @@ class Background:
         while not self._ended.wait(_SECONDS):
             try:
                 self.once()
-            except DatabaseError as error:  # the database is away for a while; what was not done is done later
-                LOG.warning("the case store did not answer: %s", type(error.orig).__name__)
+            except SQLAlchemyError as error:  # away, or busy, for a while: what was not done is done later
+                LOG.warning("the case store did not answer: %s", type(getattr(error, "orig", None) or error).__name__)
 
 
 def mark_late(store: Store, *, at: datetime | None = None) -> int:

@@ -79,6 +79,9 @@ def _check_sqlite(copy: Path, file: Path) -> None:
     try:
         with closing(sqlite3.connect(copy)) as connection:
             sound = connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+            # An empty file is a sound database too, and one of somebody else's would become a store without cases.
+            ours = connection.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('cases', 'feedback')")
+            sound = sound and ours.fetchone()[0] == 2
     except sqlite3.DatabaseError:
         sound = False
     if not sound:
@@ -101,8 +104,11 @@ def _kept(copy: Path, target: Path) -> None:
 
 
 def _copied(source: Path, copy: Path) -> None:
-    with closing(sqlite3.connect(source)) as there, closing(sqlite3.connect(copy)) as here:
-        there.backup(here)
+    try:
+        with closing(sqlite3.connect(source)) as there, closing(sqlite3.connect(copy)) as here:
+            there.backup(here)
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(f"the case store {source} cannot be read: {error}") from error
 
 
 def _existing(where: URL) -> Path:

@@ -21,25 +21,34 @@ def facets(labels: Mapping[str, str | list[str]]) -> str:
     return "\n" + "".join(f"{head}={label}\n" for head, label in labels.items() if isinstance(label, str))
 
 
-class UnknownCaseError(KeyError):
-    """No case has this number; the message is one sentence."""
+class PlainError(Exception):
+    """What is wrong, in one sentence; `template` and `facts` make it up, so that it can be said in any language.
 
-    def __init__(self, case_id: int) -> None:
-        super().__init__(f"there is no case {case_id}")
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
-class CaseworkError(ValueError):
-    """What cannot be done with a case; the message is one sentence.
-
-    `template` and `facts` make it up, so that it can be said in another language.
+    A fact that is a float is an amount, and is said with two decimals.
     """
 
     def __init__(self, template: str, **facts: object) -> None:
-        super().__init__(template % facts)
+        plain = {name: f"{fact:,.2f}" if isinstance(fact, float) else fact for name, fact in facts.items()}
+        super().__init__(template % plain)
         self.template, self.facts = template, facts
+
+    def __str__(self) -> str:  # a KeyError would quote it
+        return str(self.args[0])
+
+
+class UnknownCaseError(PlainError, KeyError):
+    """No case has this number."""
+
+    def __init__(self, case_id: int) -> None:
+        super().__init__("there is no case %(id)s", id=case_id)
+
+
+class UnusableError(PlainError, ValueError):
+    """A value that somebody gave and that cannot be used."""
+
+
+class CaseworkError(PlainError, ValueError):
+    """What cannot be done with a case."""
 
 
 class ConflictError(CaseworkError):

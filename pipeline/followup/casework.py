@@ -200,14 +200,14 @@ def give(store: Store, case_id: int, by: Actor, amount: float, what: str, *, at:
             left = max(0.0, budget.per_case - before.spent)
             raise CaseworkError(
                 "this case has %(left)s %(currency)s left; ask a lead for more",
-                left=f"{left:.2f}", currency=budget.currency,
+                left=left, currency=budget.currency,
             )  # fmt: skip
         today = _given_today(change.connection, store, by.name, change.at)
         if today + amount > budget.per_day + 1e-9:
             left = max(0.0, budget.per_day - today)
             raise CaseworkError(
                 "you have %(left)s %(currency)s left today; ask a lead for more",
-                left=f"{left:.2f}", currency=budget.currency,
+                left=left, currency=budget.currency,
             )  # fmt: skip
         row = held(change, store, case_id, None, {"spent": round(before.spent + amount, 2)})
         gift = {"case_id": case_id, "author": by.name, "amount": amount, "what": what, "at": change.at}

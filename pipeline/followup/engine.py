@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from pipeline.config import ConfigError, resolve
 
@@ -59,7 +59,8 @@ def alone(engine: Engine, work: str) -> Iterator[Connection]:
 def take_stock(engine: Engine) -> None:
     """Let SQLite count what its tables hold now, by which it chooses between indexes; PostgreSQL does so by itself."""
     if engine.dialect.name == "sqlite":
-        with writing(engine) as connection:
+        # Pages are slower without, and nothing else; the work before it is done and must not end in an error.
+        with suppress(OperationalError), writing(engine) as connection:
             connection.exec_driver_sql("ANALYZE")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pipeline.followup.store import Store
 
 LOG = logging.getLogger(__name__)
-_TAKEN = timedelta(minutes=2)
 
 # No text of a customer leaves the desk: who is told looks the case up.
 _TOLD = ("customer_id", "status", "priority", "due_at", "owner", "outcome", "root_cause", "second_failure")
@@ -39,26 +39,33 @@ def tell(change: Change, policy: Policy, event: str, case_id: int, case: Mapping
     change.connection.execute(insert(OUTBOX), [row | {"url": url} for url in urls])
 
 
-def deliver(store: Store, targets: Mapping[str, Target], *, most: int = 20, at: datetime | None = None) -> int:
+def deliver(
+    store: Store, targets: Mapping[str, Target], *, most: int = 20, at: datetime | None = None,
+    taken: timedelta = timedelta(minutes=2),
+) -> int:  # fmt: skip
     """Return how many messages that are due were tried; one that fails is tried again later, and in the end put aside.
 
-    A message is taken for two minutes before it is sent, so that several servers never send it at once; one whose
-    server dies in between is sent again: the receiver knows it by its id.
+    A message is `taken` for so long before it is sent, so that several servers never send it at once; one whose server
+    dies in between, or that slow receivers before it leave no time for, is sent later: the receiver knows it by its id.
     """
-    now = at or datetime.now(UTC)
+    now, until = at or datetime.now(UTC), time.monotonic() + taken.total_seconds() / 2
     due = select(OUTBOX).where(OUTBOX.c.try_at <= now).order_by(OUTBOX.c.try_at).limit(most)
     with writing(store.engine) as connection:
         messages = connection.execute(due.with_for_update(skip_locked=True)).all()
         if messages:
             numbers = [message.id for message in messages]
-            connection.execute(update(OUTBOX).where(OUTBOX.c.id.in_(numbers)).values(try_at=now + _TAKEN))
+            connection.execute(update(OUTBOX).where(OUTBOX.c.id.in_(numbers)).values(try_at=now + taken))
+    tried = 0
     for message in messages:
+        if time.monotonic() > until:  # one attempt may take long too: soon others may send what is left
+            break
+        tried += 1
         result = _sent(message, targets.get(message.url), now)
         with writing(store.engine) as connection:
             connection.execute(
                 update(OUTBOX).where(OUTBOX.c.id == message.id).values(_after(message, result, store, now))
             )
-    return len(messages)
+    return tried
 
 
 def _sent(message: Row[Any], target: Target | None, now: datetime) -> Sent:

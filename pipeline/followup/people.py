@@ -11,19 +11,17 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 from argon2 import PasswordHasher
 from sqlalchemy import delete, func, select
 
 from pipeline.followup.audit import Actor
-from pipeline.followup.policy import Role
+from pipeline.followup.case import UnusableError
+from pipeline.followup.roles import ROLES, SCOPES
 from pipeline.followup.store import Store
 from pipeline.followup.tables import KEYS, LINKS, SESSIONS, USERS
 
-ROLES = get_args(Role)
-SCOPES = ("score", "read", "feedback")
-SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1_024
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1_024  # `hash_password` and the account's page say so in words
 HASHER = PasswordHasher()
 _NAME = re.compile(r"[\w.@+-]{1,64}", re.ASCII)
 
@@ -172,7 +170,7 @@ def hash_password(password: str) -> str:
         It is too short or too long.
     """
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise ValueError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD:,} characters")
+        raise UnusableError("a password has 12 to 1,024 characters")
     return HASHER.hash(password)
 
 

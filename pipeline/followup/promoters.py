@@ -12,21 +12,18 @@ import pyarrow as pa
 from sqlalchemy import Connection, Row, Select, select
 
 from pipeline.followup.audit import Actor, Change
-from pipeline.followup.case import ConflictError, Text
+from pipeline.followup.case import ConflictError, PlainError, Text
 from pipeline.followup.escalations import instant, storable
 from pipeline.followup.policy import Policy
 from pipeline.followup.store import Store
 from pipeline.followup.tables import PROMOTERS
 
 
-class UnknownPromoterError(KeyError):
-    """Nobody on the list has this number; the message is one sentence."""
+class UnknownPromoterError(PlainError, KeyError):
+    """Nobody on the list has this number."""
 
     def __init__(self, promoter_id: int) -> None:
-        super().__init__(f"nobody to thank has the number {promoter_id}")
-
-    def __str__(self) -> str:
-        return str(self.args[0])
+        super().__init__("nobody to thank has the number %(id)s", id=promoter_id)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unicodedata import category
 
 from sqlalchemy import ColumnElement, Select, UnaryExpression, and_, func, literal_column, or_, select, text, union
 
-from pipeline.followup.case import Case
+from pipeline.followup.case import Case, UnusableError
+from pipeline.followup.escalations import storable
 from pipeline.followup.store import Store, as_case
 from pipeline.followup.tables import CASES, FEEDBACK, IS_CLOSED, IS_LIVE, QUEUE_ORDER
 
@@ -23,6 +25,9 @@ SORTS: dict[str, tuple[UnaryExpression[Any], ...]] = {
     "newest": (CASES.c.opened_at.desc(), CASES.c.id.desc()),
 }
 _MOST_COUNTED = 1_000
+_EVER = 36_500  # days
+# PostgreSQL would take "4711-22", "and/or" and a whole address for one word each; its index has spaces for these.
+_JOINING = "./-+@_&?=#~<>\u00ad\u200b\u200c\u200d\u2060\ufeff"
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,9 @@ class Filter:
 
     def __post_init__(self) -> None:
         if self.tab not in TABS:
-            raise ValueError(f"there is no such list; the lists are {', '.join(TABS)}")
+            raise UnusableError("there is no such list; the lists are %(lists)s", lists=", ".join(TABS))
         if self.sort not in SORTS:
-            raise ValueError(f"a list can be sorted by {', '.join(SORTS)}")
+            raise UnusableError("a list can be sorted by %(orders)s", orders=", ".join(SORTS))
 
     @property
     def narrowed(self) -> bool:
@@ -142,15 +147,15 @@ def _chosen(store: Store, wanted: Filter, who: str, now: datetime) -> Select[Any
     if wanted.tab != "closed":
         query = query.where(_of_tab(wanted.tab, who, now))
     for head, label in wanted.labels:
-        query = query.where(CASES.c.facets.contains(f"\n{head}={label}\n", autoescape=True))
+        query = query.where(CASES.c.facets.contains(storable(f"\n{head}={label}\n"), autoescape=True))
     for column, value in ((CASES.c.channel, wanted.channel), (CASES.c.lang, wanted.lang)):
         if value:
-            query = query.where(column == value)
+            query = query.where(column == storable(value))
     if wanted.min_value is not None:
         query = query.where(CASES.c.customer_value >= wanted.min_value)
     if wanted.max_age_days is not None:
-        query = query.where(CASES.c.opened_at >= now - timedelta(days=wanted.max_age_days))
-    return query.where(_holds(store, wanted.query)) if wanted.query.strip() else query
+        query = query.where(CASES.c.opened_at >= now - timedelta(days=min(wanted.max_age_days, _EVER)))
+    return query.where(_holds(store, storable(wanted.query))) if wanted.query.strip() else query
 
 
 def _of_tab(tab: str, who: str, now: datetime) -> ColumnElement[bool]:
@@ -166,19 +171,26 @@ def _of_tab(tab: str, who: str, now: datetime) -> ColumnElement[bool]:
 
 def _holds(store: Store, words: str) -> ColumnElement[bool]:
     """Return the condition that a text of the case, or its customer's number, holds every one of `words`."""
-    terms = ["".join(c if c.isalnum() else " " for c in word).split() for word in words.lower().split()[:8]]
-    flat = [term for term in (part for parts in terms for part in parts) if term][:8]
+    terms = _terms(words)
     number = select(CASES.c.id).where(CASES.c.customer_id == words.strip())
-    if not flat:
+    if not terms:
         return CASES.c.id.in_(number)
     if store.engine.dialect.name == "sqlite":
-        match = " ".join(f'"{term}"*' for term in flat)
+        match = " ".join(f'"{term}"*' for term in terms)
         rows = text("SELECT rowid AS id FROM feedback_words WHERE feedback_words MATCH :match").bindparams(match=match)
         hits = rows.columns(FEEDBACK.c.id).subquery()
         told = select(FEEDBACK.c.case_id).join(hits, hits.c.id == FEEDBACK.c.id)
     else:
-        match = " & ".join(f"{term}:*" for term in flat)
-        words_of = func.to_tsvector(literal_column("'simple'"), func.left(FEEDBACK.c.text, literal_column("50000")))
+        match = " & ".join(f"{term}:*" for term in terms)
+        start = func.left(FEEDBACK.c.text, literal_column("50000"))
+        apart = func.translate(start, literal_column(f"'{_JOINING}'"), literal_column(f"'{' ' * len(_JOINING)}'"))
+        words_of = func.to_tsvector(literal_column("'simple'"), apart)
         asked = func.to_tsquery(literal_column("'simple'"), match)
         told = select(FEEDBACK.c.case_id).where(words_of.op("@@")(asked))
     return CASES.c.id.in_(union(told, number))
+
+
+def _terms(words: str) -> list[str]:
+    """Return the first words as databases see them in texts: letters and digits, with the marks that belong to them."""
+    kept = "".join(c if c.isalnum() or category(c).startswith("M") else " " for c in words[:1_000])
+    return [term[:100] for term in kept.split() if any(map(str.isalnum, term))][:8]

@@ -10,13 +10,14 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, insert, select, update
 
 from pipeline.followup.audit import Actor, Change
+from pipeline.followup.case import PlainError
 from pipeline.followup.people import HASHER, LONGEST_PASSWORD, User, change_user, digest
 from pipeline.followup.store import Store
 from pipeline.followup.tables import ATTEMPTS, LINKS, SESSIONS, USERS
 
 
-class RefusedError(PermissionError):
-    """Somebody who may not come in; the message is one sentence for them."""
+class RefusedError(PlainError, PermissionError):
+    """Somebody who may not come in; the message is for them."""
 
 
 def sign_in(store: Store, name: str, password: str, origin: str, *, at: datetime | None = None) -> str:
@@ -37,7 +38,9 @@ def sign_in(store: Store, name: str, password: str, origin: str, *, at: datetime
         user = connection.execute(select(USERS).where(USERS.c.name == name[:64], USERS.c.active)).first()
     if tried and tried.closed_until and tried.closed_until > now:
         minutes = int((tried.closed_until - now) / timedelta(minutes=1)) + 1
-        raise RefusedError(f"too many wrong passwords; try again in {minutes} minute{'s' if minutes > 1 else ''}")
+        if minutes == 1:
+            raise RefusedError("too many wrong passwords; try again in 1 minute")
+        raise RefusedError("too many wrong passwords; try again in %(minutes)s minutes", minutes=minutes)
     if not _matches(user.password if user else None, password) or user is None:
         _count_failure(store, key, now)
         raise RefusedError("this name and password do not go together")

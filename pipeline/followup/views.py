@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from pipeline.followup.audit import Actor
+from pipeline.followup.case import UnusableError
 from pipeline.followup.store import Store
 from pipeline.followup.tables import VIEWS
 
@@ -38,13 +39,13 @@ def keep(store: Store, by: Actor, name: str, query: str) -> None:
     """
     name = " ".join(name.split())[:40]
     if not name:
-        raise ValueError("give the view a name")
+        raise UnusableError("give the view a name")
     with store.change(by) as change:
         number = change.connection.execute(
             select(VIEWS.c.id).where(VIEWS.c.owner == by.name, VIEWS.c.name == name)
         ).scalar()
         if len([one for one in views(store, by.name) if one.id != number]) >= MOST:
-            raise ValueError(f"you have {MOST} views already; remove one first")
+            raise UnusableError("you have %(most)s views already; remove one first", most=MOST)
         if number is None:
             change.insert(VIEWS, {"owner": by.name, "name": name, "query": query, "active": True})
         else:

@@ -15,6 +15,9 @@ from starlette.exceptions import HTTPException
 from models.schema import Schema
 from pipeline.config import load
 from pipeline.followup import playbooks
+from pipeline.followup.case import ConflictError, PlainError, UnknownCaseError
+from pipeline.followup.promoters import UnknownPromoterError
+from pipeline.followup.sessions import RefusedError
 from pipeline.followup.store import Store
 from pipeline.web.access import Door
 from pipeline.web.api import PlainJSON, api
@@ -25,14 +28,21 @@ from pipeline.web.docs import operations
 from pipeline.web.guard import Guard, headers_for
 from pipeline.web.language import languages
 from pipeline.web.oidc import Oidc
-from pipeline.web.pages import STATIC, Pages, address_of, wants_json
+from pipeline.web.pages import STATIC, Pages, address_of, sentence_of, wants_json
 from pipeline.web.queuepage import queue_routes
 from pipeline.web.reports import aftercare_routes, report_routes, thanks_routes
 from pipeline.web.scorer import Scorer
 from pipeline.web.signin import account_routes, oidc_routes, signin_routes
 
 LOG = logging.getLogger(__name__)
-SENTENCES = {404: "Nothing lives at this address.", 405: "This address cannot be used in that way."}
+SENTENCES = {
+    400: "This server answers only to its own address; set it as `site` in configs/desk.yaml.",
+    404: "Nothing lives at this address.",
+    405: "This address cannot be used in that way.",
+    422: "This address asks for something that there is not.",
+    500: "Please try again; if it stays like this, tell whoever runs this server.",
+}
+_STATUS = {UnknownCaseError: 404, UnknownPromoterError: 404, ConflictError: 409, RefusedError: 403}
 
 
 class KeptFiles(StaticFiles):
@@ -108,11 +118,17 @@ def _explain_errors(app: FastAPI, pages: Pages, door: Door) -> None:
         plain = error.detail in ("Not Found", "Method Not Allowed")
         return answer(request, status, SENTENCES[status] if plain else error.detail, headers)
 
+    @app.exception_handler(PlainError)
+    def told(request: Request, error: PlainError) -> Response:
+        return answer(request, _STATUS.get(type(error), 422), sentence_of(request, error))
+
     @app.exception_handler(RequestValidationError)
     def misread(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         if first["loc"][0] == "path":
             return answer(request, 404, SENTENCES[404])
+        if not wants_json(request):
+            return answer(request, 422, SENTENCES[422])
         message = str(first["msg"])
         return answer(request, 422, f"{first['loc'][-1]}: {message[:1].lower()}{message[1:]}.")
 
@@ -120,11 +136,10 @@ def _explain_errors(app: FastAPI, pages: Pages, door: Door) -> None:
     def broke(request: Request, error: Exception) -> Response:
         # The type alone: a message could quote a customer. The server's own log has the rest.
         LOG.error("%s failed: %s", request.method, type(error).__name__)
-        sentence = "Please try again; if it stays like this, tell whoever runs this server."
         # This answer is made outside of the guard.
-        return answer(request, 500, sentence, headers_for(request.app.state.site) | {"Cache-Control": "no-store"})
+        return answer(request, 500, SENTENCES[500], headers_for(request.app.state.site) | {"Cache-Control": "no-store"})
 
 
 def _refused(pages: Pages, request: Request) -> Response:
-    sentence = "This server answers only to its own address; set it as `site` in configs/desk.yaml."
-    return PlainJSON({"detail": sentence}, 400) if wants_json(request) else pages.error(request, 400, sentence)
+    json = wants_json(request)
+    return PlainJSON({"detail": SENTENCES[400]}, 400) if json else pages.error(request, 400, SENTENCES[400])

@@ -12,14 +12,13 @@ from starlette.concurrency import run_in_threadpool
 
 from pipeline.followup import casework, claims, people, queue
 from pipeline.followup.calendar import Allowance
-from pipeline.followup.case import OUTCOMES, STEPS, Case, CaseworkError, ConflictError, UnknownCaseError
+from pipeline.followup.case import OUTCOMES, STEPS, Case, CaseworkError, ConflictError
 from pipeline.followup.playbooks import playbook_for
 from pipeline.followup.store import Store
 from pipeline.web import caseview, view
 from pipeline.web.access import Visitor, form, visitor_of
 from pipeline.web.desk import Desk
 from pipeline.web.language import Language
-from pipeline.web.pages import sentence_of
 
 # When to call again, in the words of the desk's calendar.
 AGAIN = {
@@ -55,8 +54,6 @@ def _act(desk: Desk, request: Request, case_id: int, action: str, fields: Form) 
     visitor = visitor_of(request)
     try:
         ACTIONS[action](desk, case_id, visitor, fields)
-    except UnknownCaseError as error:
-        raise HTTPException(404, sentence_of(error)) from None
     except CaseworkError as error:
         problem = Language(visitor.language).say(error.template, **error.facts)
         status = 409 if isinstance(error, ConflictError) else 422
@@ -73,10 +70,7 @@ def _page(
     desk: Desk, request: Request, case_id: int, *, status: int = 200, problem: str = "", typed: Form | None = None
 ) -> HTMLResponse:
     visitor, viewing = visitor_of(request), desk.viewing(request)
-    try:
-        case = desk.store.case(case_id)
-    except UnknownCaseError as error:
-        raise HTTPException(404, sentence_of(error)) from None
+    case = desk.store.case(case_id)
     line = view.line(case, 0, viewing)
     before = queue.above(desk.store, case) if case.status == "open" else None
     book = playbook_for(desk.playbooks[viewing.language.code], _type(desk, case))
@@ -124,7 +118,7 @@ def _type(desk: Desk, case: Case) -> str | None:
 def _aged(desk: Desk, case: Case, viewing: view.Viewing) -> str | None:
     """Return the points that the case gained by being late; None where it is not."""
     gained = desk.store.clock.aged(case.due_at, viewing.now) if case.live and case.due_at else 0.0
-    return view.points(gained) if gained >= 0.05 else None
+    return view.points(gained, viewing.language) if gained >= 0.05 else None
 
 
 def _version(fields: Form) -> int | None:

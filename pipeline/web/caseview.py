@@ -50,7 +50,7 @@ def letters(case: Case, viewing: Viewing) -> list[Letter]:
             text=text,
             body=segments(text.text, words),
             at=viewing.when(text.created_at),
-            priority=points(text.priority) if text.priority is not None else None,
+            priority=points(text.priority, viewing.language) if text.priority is not None else None,
             leads=(text.id, text.text) == (case.lead_id, case.text),
             tags=[visible(viewing.word(label)) for label in text.labels],
         )
@@ -67,7 +67,7 @@ def above(one: Case, before: Case | None, viewing: Viewing) -> Above | None:
     lead = [(factor, theirs.get(factor, 0.0) - mine.get(factor, 0.0)) for factor in theirs]
     lead += [("due_sooner", (before.standing - before.priority) - (one.standing - one.priority))]
     more = sorted(((factor, points) for factor, points in lead if points >= 0.05), key=lambda item: -item[1])
-    named = [(visible(viewing.word(factor)), points(gain)) for factor, gain in more[:4]]
+    named = [(visible(viewing.word(factor)), points(gain, viewing.language)) for factor, gain in more[:4]]
     return Above(before, name(before, viewing.language), named)
 
 
@@ -76,7 +76,7 @@ def history(events: Iterable[Event], viewing: Viewing) -> list[Entry]:
     return [
         Entry(
             viewing.language.when(event.at, viewing.now),
-            visible(event.who),
+            visible(_who(event.who, viewing)),
             _sentence(event, viewing),
             visible(str(event.detail.get("note", ""))),
         )
@@ -84,12 +84,28 @@ def history(events: Iterable[Event], viewing: Viewing) -> list[Entry]:
     ]
 
 
+def _who(name: str, viewing: Viewing) -> str:
+    # No user's name has a space; what has one is a part of the desk.
+    return viewing.language.say(name) if " " in name else name
+
+
+def _fact(value: object, viewing: Viewing) -> object:
+    """Return a fact of an entry as it stands in a sentence: a word, a whole number, or one with two decimals."""
+    if isinstance(value, str):
+        return visible(viewing.word(value))
+    if isinstance(value, float):
+        return viewing.language.number(value, 0 if value.is_integer() else 2)
+    return "–" if value is None else value
+
+
 def _sentence(event: Event, viewing: Viewing) -> str:
     detail, language = event.detail, viewing.language
     texts = language.count("%(num)s text", "%(num)s texts", detail.get("texts", 0))
-    facts = {name: visible(viewing.word(value)) if isinstance(value, str) else value for name, value in detail.items()}
-    facts |= {"texts": texts, "priority": points(detail.get("priority") or 0.0)}
-    facts |= {key: visible(str(detail[key])) for key in ("to", "owner", "given_for", "currency") if key in detail}
+    facts = {name: _fact(value, viewing) for name, value in detail.items()}
+    facts |= {"texts": texts, "priority": points(detail.get("priority") or 0.0, language)}
+    facts |= {"role": visible(language.say(str(detail.get("role", ""))))}
+    quoted = [key for key in ("to", "owner", "given_for", "currency", "name") if key in detail]
+    facts |= {key: visible(str(detail[key])) for key in quoted}
     template = SENTENCES.get(event.what)
     if template is None:
         return visible(event.what)
@@ -123,4 +139,16 @@ SENTENCES = {
     "moved": "moved it here from an earlier version",
     "resolved": "marked it resolved",
     "dismissed": "dismissed it",
+    "promoters": "people to thank: %(people)s",
+    "thanked": "thanked somebody",
+    "signed_in": "signed in",
+    "locked_out": "too many wrong passwords for %(name)s",
+    "link_made": "a link by which to come in once was made",
+    "feed_made": "made a new address for the calendar",
+    "user_added": "added %(name)s: %(role)s",
+    "user_changed": "changed the account of %(name)s",
+    "key_added": "added the key %(name)s",
+    "key_revoked": "revoked the key %(name)s",
+    "view_kept": "kept the view %(name)s",
+    "view_removed": "removed a view",
 }

@@ -44,6 +44,10 @@ class Display:
             "standing": "Most important first",
             "due": "Due soonest first",
             "newest": "Newest first",
+            "no_words": "no word that the model knows",
+            "language": "a language that the model was not tested in",
+            "unfamiliar": "unlike what the model has learnt from",
+            "uncertain": "the model is in doubt",
             "free": "To call",
             "mine": "Mine",
         }

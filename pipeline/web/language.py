@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 from typing import NamedTuple
 
-from babel.dates import format_datetime, format_timedelta
+from babel.core import Locale
+from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -36,8 +38,14 @@ class Language:
 
     def say(self, sentence: str, **facts: object) -> str:
         """Return `sentence`, a template in English with places such as ``%(name)s``, in this language."""
-        said = catalogue(self.code).gettext(sentence)
+        said = catalogue(self.code).gettext(sentence) if sentence else ""  # a catalogue's head is filed under ""
         return said % facts if facts else said
+
+    def sentence(self, template: str, **facts: object) -> str:
+        """Return what an error says as a sentence that stands on a page; a fact that is a float is an amount."""
+        facts = {name: self.number(fact, 2) if isinstance(fact, float) else fact for name, fact in facts.items()}
+        said = self.say(template, **facts)
+        return f"{said[:1].upper()}{said[1:]}."
 
     def count(self, one: str, many: str, number: int) -> str:
         """Return the template for `number` things, with the number in it."""
@@ -47,10 +55,16 @@ class Language:
         """Return a number with its thousands apart."""
         return str(format_decimal(value, format="#,##0" + ("." + "0" * places if places else ""), locale=self.code))
 
+    def date(self, moment: date, *, year: bool = True) -> str:
+        """Return the day of `moment`, as it is written in this language."""
+        if self.code == SOURCE:  # Babel's English is American
+            return str(format_date(moment, "d MMM y" if year else "d MMM", locale=SOURCE))
+        return str(format_skeleton("yMMMd" if year else "MMMd", moment, locale=self.code))
+
     def when(self, moment: datetime, now: datetime) -> When:
         """Return `moment` as a page shows it at `now`."""
         utc = moment.astimezone(UTC)
-        exact = f"{format_datetime(utc, 'd MMM y, HH:mm', locale=self.code)} UTC"
+        exact = f"{self.date(utc)}, {utc:%H:%M} UTC"
         away = utc - now
         if abs(away) < timedelta(minutes=1):
             just = self.say("just now")
@@ -83,15 +97,20 @@ def catalogue(language: str) -> NullTranslations:
     return GNUTranslations(compiled)
 
 
+def endonyms() -> dict[str, str]:
+    """Return the languages, each with its name for itself."""
+    names = {code: str(Locale.parse(code).language_name) for code in languages()}
+    return {code: name[:1].upper() + name[1:] for code, name in names.items()}
+
+
 def chosen(accepted: str, wanted: str | None = None) -> str:
     """Return the language for somebody: the one they chose, or the first that their browser accepts and we have."""
     if wanted in languages():
         return str(wanted)
     weighed = []
     for place, entry in enumerate(accepted.split(",")[:20]):
-        code, _, weight = entry.replace(" ", "").partition(";q=")
-        try:
-            weighed.append((-float(weight or 1), place, code.split("-")[0].lower()))
-        except ValueError:
-            continue
-    return next((code for _, _, code in sorted(weighed) if code in languages()), SOURCE)
+        code, _, weight = "".join(entry.split()).lower().partition(";q=")
+        # A weight is 0, for what is not wanted, to 1, with up to three decimals (RFC 9110, 12.4.2).
+        if re.fullmatch(r"|0?\.\d{1,3}|1(\.0{0,3})?", weight):
+            weighed.append((-float(weight or 1), place, code.split("-")[0]))
+    return next((code for weight, _, code in sorted(weighed) if weight and code in languages()), SOURCE)

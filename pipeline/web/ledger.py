@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
-from babel.dates import format_date
 from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 
@@ -58,8 +57,8 @@ def facts(ledger: Ledger, viewing: Viewing) -> dict[str, Any]:
         "draw": charts,
         "number": number,
         "least": LEAST,
-        "since": shown.date(ledger.since),
-        "until": shown.date(ledger.until - timedelta(microseconds=1)),
+        "since": viewing.language.date(ledger.since),
+        "until": viewing.language.date(ledger.until - timedelta(microseconds=1)),
         "cases": ledger.cases,
         "flows": flows,
         "outcomes": shown.counts(ledger.outcomes, ledger.cases),
@@ -96,9 +95,6 @@ class _Shown:
 
     def percent(self, share: float) -> str:
         return str(format_percent(share, locale=self.locale)) if math.isfinite(share) else NOTHING
-
-    def date(self, moment: datetime, pattern: str = "d MMM y") -> str:
-        return str(format_date(moment.date(), pattern, locale=self.locale))
 
     def signed(self, value: float) -> str:
         return str(format_decimal(value, format="+0.0;−0.0", locale=self.locale)) if math.isfinite(value) else NOTHING
@@ -173,7 +169,7 @@ class _Shown:
     def week(self, week: Week) -> dict[str, Any]:
         rate = Rate(week.resolved, week.closed)
         return {
-            "begins": self.date(week.begins, "d MMM"), "opened": week.opened, "closed": week.closed,
+            "begins": self.viewing.language.date(week.begins, year=False), "opened": week.opened, "closed": week.closed,
             "resolved": week.resolved, "share": self.percent(rate.share) if rate.share is not None else "",
         }  # fmt: skip
 

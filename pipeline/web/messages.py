@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from models.scoring import LANGUAGE, NO_WORDS, UNCERTAIN, UNFAMILIAR
 from pipeline.config import ROOT, load
-from pipeline.followup.people import ROLES
+from pipeline.followup.ledger import OPEN
 from pipeline.followup.policy import Policy
+from pipeline.followup.roles import ROLES
 from pipeline.web import app, casepage, caseview, oidc, pages
 from pipeline.web.display import Display
 from pipeline.web.language import LOCALE
@@ -22,24 +23,32 @@ from pipeline.web.language import LOCALE
 if TYPE_CHECKING:
     from babel.messages.catalog import Catalog
 
-Message = str | tuple[str, ...]
-# What takes a sentence, and which of its arguments that is; of two, the second is the plural.
-_TAKES = {
-    "_": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "say": None, "sentence": None, "count": (1, 2),
-    "CaseworkError": None, "ConflictError": None, "RefusedError": None, "SaidError": None,
-    "UnknownCaseError": None, "UnknownPromoterError": None,
-}  # fmt: skip
-_REFUSES = {"HTTPException": (2,)}
+# What takes a sentence, which of its arguments that is (of two, the second is the plural), and how a sentence begins.
+_TAKES: list[tuple[dict[str, Any], str]] = [
+    ({"_": None, "say": None, "sentence": None, "ngettext": (1, 2), "count": (1, 2), "__init__": None,
+      "CaseworkError": None, "ConflictError": None, "RefusedError": None, "UnusableError": None}, ""),
+    ({"HTTPException": (2,)}, "[A-Z]"),  # one with a small letter is for programs, in JSON
+    ({"Actor": (1,)}, ".* "),  # a part of the desk; a user's name has no space
+]  # fmt: skip
 _WHERE = [
     ("followup/received.py", "ignore"),  # programs alone send a request twice
+    ("followup/migrations/**.py", "ignore"),
     ("followup/**.py", "python"),
     ("web/**.py", "python"),
     ("web/templates/**.html", "jinja2"),
 ]
 _HEADER = """\
-# What the desk says, in %s.
-# A sentence that is left empty is said in English. Keep what stands between %%( and )s as it is.
-# serve.py messages %s > new.po brings this file up to date, with what was translated before."""
+# What the desk says, in {name}. What is left empty is said in English; what stands between %( and )s stays as it is.
+# Brought up to date, with what was translated before: serve.py messages {code} > new.po, then put it in place of this.
+msgid ""
+msgstr ""
+"Language: {code}\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"Plural-Forms: {plural}\\n"
+
+"""
 
 
 def messages() -> Catalog:
@@ -47,10 +56,10 @@ def messages() -> Catalog:
     from babel.messages.catalog import Catalog
 
     found = Catalog()
-    for name, said, context in _said():
-        found.add(said, None, [(name, None)], context=context)
+    for name, said in _said():
+        found.add(said, locations=[(f"pipeline/{name}", 1)])
     for name, words in _words():
-        found.add(words, None, [(name, None)])
+        found.add(words, locations=[(name, 1)])
     return found
 
 
@@ -67,46 +76,45 @@ def skeleton(language: str) -> str:
     from babel.messages.pofile import read_po, write_po
 
     try:
-        locale = Locale.parse(language) if re.fullmatch("[a-z]{2,3}", language) else None
-    except UnknownLocaleError:
-        locale = None
-    if locale is None:
-        raise ValueError(f"{language[:20]!r} is the code of no language; codes are such as fr or pl")
+        locale = Locale.parse(language if re.fullmatch("[a-z]{2,3}", language) else None)
+    except (UnknownLocaleError, TypeError):
+        raise ValueError(f"{language[:20]!r} is the code of no language; codes are such as fr or pl") from None
     path = LOCALE / f"{language}.po"
-    catalogue = Catalog(locale=locale)
-    if path.is_file() and path.stat().st_size:
-        with path.open("rb") as file:
-            catalogue = read_po(file, locale=locale)
-    catalogue.update(messages(), no_fuzzy_matching=True)
-    catalogue.header_comment = _HEADER % (locale.english_name, language)
+    there = read_po(io.BytesIO(path.read_bytes() if path.is_file() else b""), locale=locale)
+    catalogue = messages()
+    for message in catalogue:
+        before = there.get(message.id)
+        plural = isinstance(message.id, tuple)
+        message.string = before.string if before else ("",) * there.num_plurals if plural else ""
     out = io.BytesIO()
-    write_po(out, catalogue, width=120, omit_header=False, ignore_obsolete=True, include_lineno=False)
-    return out.getvalue().decode("utf-8")
+    write_po(out, catalogue, width=120, omit_header=True, include_lineno=False)
+    header = _HEADER.format(name=locale.english_name, code=language, plural=Catalog(locale=locale).plural_forms)
+    return header + out.getvalue().decode("utf-8")
 
 
-def _said() -> Iterator[tuple[str, Message, str | None]]:
-    """Yield the file, the message and the context of everything that is said as a sentence."""
+def _said() -> Iterator[tuple[str, str | tuple[str, ...]]]:
+    """Yield the file and the message of everything that is said as a sentence."""
     from babel.messages.extract import extract_from_dir
 
     options = {"**.html": {"trimmed": "true", "silent": "false"}}
-    for keywords in (_TAKES, _REFUSES):
-        for name, _, said, _, context in extract_from_dir(ROOT / "pipeline", _WHERE, options, keywords):
-            # A refusal that begins with a small letter is for programs: it stands in JSON.
-            if keywords is _TAKES or str(said)[:1].isupper():
-                yield f"pipeline/{name}", said, context
+    for keywords, begins in _TAKES:
+        for name, _, said, _, _ in extract_from_dir(ROOT / "pipeline", _WHERE, options, keywords):
+            if re.match(begins, str(said)):
+                yield name, said
 
 
 def _words() -> Iterator[tuple[str, str]]:
     """Yield the file and the words of everything that is named by data."""
     config, display = load(), Display()
-    for module, words in {
-        "app": app.SENTENCES, "caseview": caseview.SENTENCES, "casepage": casepage.AGAIN, "pages": pages.TITLES,
-        "oidc": {"": oidc.DOWN, " ": oidc.ODD, "  ": oidc.REFUSED}, "display": display.words,
-    }.items():  # fmt: skip
-        yield from ((f"pipeline/web/{module}.py", one) for one in words.values())
-    keys = [head.name for head in config.schema_()] + [label for head in config.schema_() for label in head.labels]
-    yield from (("configs/labels.yaml", display.name(key)) for key in keys)
-    yield from (("configs/default.yaml", display.name(key)) for key in config.rank.weights)
-    yield from (("configs/desk.yaml", display.name(key)) for key in Policy.of(config).root_causes)
-    yield from (("models/scoring.py", display.name(key)) for key in (LANGUAGE, NO_WORDS, UNCERTAIN, UNFAMILIAR))
-    yield from (("pipeline/followup/policy.py", role) for role in ROLES if role != "service")
+    tables: list[tuple[str, Mapping[Any, str]]] = [
+        ("app", app.SENTENCES), ("caseview", caseview.SENTENCES), ("casepage", casepage.AGAIN), ("pages", pages.TITLES)
+    ]  # fmt: skip
+    told = {f"pipeline/web/{module}.py": list(words.values()) for module, words in tables}
+    told |= {"pipeline/web/oidc.py": [oidc.DOWN, oidc.ODD, oidc.REFUSED]}
+    told |= {"pipeline/followup/roles.py": [role for role in ROLES if role != "service"]}
+    named = {"pipeline/web/display.py": [*display.words, OPEN], "configs/default.yaml": list(config.rank.weights)}
+    named |= {"configs/labels.yaml": [key for head in config.schema_() for key in (head.name, *head.labels)]}
+    named |= {"configs/desk.yaml": Policy.of(config).root_causes}
+    named |= {"models/scoring.py": [NO_WORDS, LANGUAGE, UNFAMILIAR, UNCERTAIN]}
+    told |= {where: [display.name(key) for key in keys] for where, keys in named.items()}
+    yield from ((where, one) for where, words in told.items() for one in words)

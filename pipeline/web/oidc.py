@@ -132,10 +132,12 @@ class Oidc:
         groups = held if isinstance(held, list) else [held]
         given = [ROLES.index(role) for group, role in self.rules.roles.items() if group in groups and role in ROLES]
         if not given:
-            raise RefusedError(f"nothing in your {self.rules.role_claim} gives you a role at this desk; ask an admin")
+            claim = self.rules.role_claim
+            raise RefusedError("nothing in your %(claim)s gives you a role at this desk; ask an admin", claim=claim)
         owned = self.rules.name_claim != "email" or said.get("email_verified") is not False
         if not (isinstance(name, str) and _NAME.fullmatch(name) and owned):
-            raise RefusedError(f"your {self.rules.name_claim} cannot be a name at this desk; ask an admin")
+            claim = self.rules.name_claim
+            raise RefusedError("your %(claim)s cannot be a name at this desk; ask an admin", claim=claim)
         return Vouched(name, ROLES[max(given)])
 
     @cached_property
@@ -194,7 +196,9 @@ def welcome(store: Store, vouched: Vouched, origin: str) -> str:
     elif not user.active:
         raise RefusedError("your account at this desk was closed; ask an admin")
     elif user.password:
-        raise RefusedError(f"{name} has a password at this desk; an admin must remove it before single sign-on counts")
+        raise RefusedError(
+            "%(name)s has a password at this desk; an admin must remove it before single sign-on counts", name=name
+        )
     elif user.role != vouched.role:
         change_user(store, by, name, role=vouched.role)
     return sign_in_known(store, name, origin, how="oidc")

@@ -13,13 +13,15 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline.followup.case import PlainError
 from pipeline.web.access import visitor_of
-from pipeline.web.language import catalogue, languages
+from pipeline.web.language import Language, catalogue, endonyms, languages
 from pipeline.web.marking import visible
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 TITLES = {
+    0: "That did not work",  # for whatever is not below
     400: "This address is not ours",
     403: "Not from here",
     404: "There is no such page",
@@ -60,7 +62,7 @@ class Pages:
 
     def error(self, request: Request, status: int, sentence: str) -> HTMLResponse:
         """Return a page that says what is wrong and where to go from here."""
-        title = TITLES.get(status, "That did not work")
+        title = TITLES.get(status, TITLES[0])
         return self.show(request, "error.html", status, title=title, status=status, sentence=sentence)
 
     def _environment(self, language: str) -> Environment:
@@ -76,14 +78,14 @@ class Pages:
         environment.filters["visible"] = visible
         # `_` takes what it says for a template, and for safe: a sentence that may quote a visitor is neither.
         environment.filters["said"] = catalogue(language).gettext
-        environment.globals.update(demo=self.demo, assets=self.assets, language=language, languages=languages())
+        environment.globals.update(demo=self.demo, assets=self.assets, language=language, languages=endonyms())
+        environment.globals["number"] = Language(language).number
         return environment
 
 
-def sentence_of(error: Exception) -> str:
-    """Return what `error` says as a sentence that stands on a page."""
-    said = str(error)
-    return f"{said[:1].upper()}{said[1:]}."
+def sentence_of(request: Request, error: PlainError) -> str:
+    """Return what `error` says, as a sentence in the language of who sends `request`."""
+    return Language(visitor_of(request).language).sentence(error.template, **error.facts)
 
 
 def address_of(request: Request) -> str:

@@ -8,18 +8,17 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from pipeline.followup import claims, queue, views
-from pipeline.followup.case import UnknownCaseError
+from pipeline.followup.case import UnknownCaseError, UnusableError
 from pipeline.followup.queue import SORTS, TABS, Filter
 from pipeline.web import view
 from pipeline.web.access import form, visitor_of
 from pipeline.web.desk import Desk
 from pipeline.web.exports import as_csv, as_xlsx
-from pipeline.web.pages import sentence_of
 
 Choices = list[tuple[str, str]]
 PAGE = 50
@@ -34,18 +33,15 @@ def filter_of(asked: Mapping[str, str], heads: tuple[str, ...]) -> Filter:
 
     Raises
     ------
-    HTTPException
-        422 for a list, an order or a number that is none.
+    UnusableError
+        A list, an order or a number is none.
     """
     wanted: dict[str, Any] = {name: asked[key][:200] for key, name in _TEXTS.items() if asked.get(key)}
     wanted["labels"] = tuple((head, asked[head][:100]) for head in heads if asked.get(head))
-    try:
-        for key, name in _NUMBERS.items():
-            if asked.get(key):
-                wanted[name] = _number(key, asked[key])
-        return Filter(**wanted)
-    except ValueError as error:
-        raise HTTPException(422, sentence_of(error)) from None
+    for key, name in _NUMBERS.items():
+        if asked.get(key):
+            wanted[name] = _number(key, asked[key])
+    return Filter(**wanted)
 
 
 def _number(key: str, text: str) -> float:
@@ -54,7 +50,9 @@ def _number(key: str, text: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number <= _MOST[key]:
-        raise ValueError(f"{key} takes a number from 0 to {_MOST[key]:,}; got {text[:40]!r}")
+        raise UnusableError(
+            "%(key)s takes a number from 0 to %(most)s; got %(text)s", key=key, most=_MOST[key], text=repr(text[:40])
+        )
     return number
 
 
@@ -95,10 +93,7 @@ def queue_routes(desk: Desk) -> APIRouter:
     @router.post("/views")
     async def keep(request: Request, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
         query = query_of(filter_of(dict(parse_qsl(fields.get("query", ""))), heads))
-        try:
-            await run_in_threadpool(views.keep, desk.store, visitor_of(request).actor, fields.get("name", ""), query)
-        except ValueError as error:
-            raise HTTPException(422, sentence_of(error)) from None
+        await run_in_threadpool(views.keep, desk.store, visitor_of(request).actor, fields.get("name", ""), query)
         return RedirectResponse(f"/?{query}", 303)
 
     @router.post("/views/{view_id}/remove")

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from pipeline.followup import answers, audit, people, promoters, queue
-from pipeline.followup.case import ConflictError, UnknownCaseError
+from pipeline.followup.case import UnusableError
 from pipeline.followup.ledger import ledger
 from pipeline.web import caseview, view
 from pipeline.web.access import form, visitor_of
@@ -18,7 +18,7 @@ from pipeline.web.callbacks import as_ical
 from pipeline.web.desk import Desk
 from pipeline.web.ledger import facts
 from pipeline.web.marking import excerpt
-from pipeline.web.pages import address_of, sentence_of
+from pipeline.web.pages import address_of
 
 PERIODS = (30, 90, 365)
 PAGE = 50
@@ -31,7 +31,7 @@ def report_routes(desk: Desk) -> APIRouter:
     @router.get("/ledger")
     def the_ledger(request: Request, days: int = 90, by_agent: bool = False) -> HTMLResponse:
         if days not in PERIODS:
-            raise HTTPException(422, f"The ledger is of the last {', '.join(map(str, PERIODS))} days.")
+            raise UnusableError("the ledger is of the last %(periods)s days", periods=", ".join(map(str, PERIODS)))
         now, leads = datetime.now(UTC), visitor_of(request).leads
         found = ledger(desk.store, since=now - timedelta(days=days), until=now, by_agent=by_agent and leads)
         shown = facts(found, desk.viewing(request))
@@ -64,12 +64,7 @@ def thanks_routes(desk: Desk) -> APIRouter:
 
     @router.post("/thanks/{promoter_id}")
     async def thank(request: Request, promoter_id: int, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
-        try:
-            await run_in_threadpool(promoters.thank, desk.store, promoter_id, visitor_of(request).actor)
-        except promoters.UnknownPromoterError as error:
-            raise HTTPException(404, sentence_of(error)) from None
-        except ConflictError as error:
-            raise HTTPException(409, sentence_of(error)) from None
+        await run_in_threadpool(promoters.thank, desk.store, promoter_id, visitor_of(request).actor)
         return RedirectResponse("/thanks", 303)
 
     return router
@@ -88,12 +83,7 @@ def aftercare_routes(desk: Desk) -> APIRouter:
 
     @router.post("/ask/{case_id}")
     async def asked(request: Request, case_id: int, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
-        try:
-            await run_in_threadpool(answers.asked, desk.store, case_id, visitor_of(request).actor)
-        except UnknownCaseError as error:
-            raise HTTPException(404, sentence_of(error)) from None
-        except ConflictError as error:
-            raise HTTPException(409, sentence_of(error)) from None
+        await run_in_threadpool(answers.asked, desk.store, case_id, visitor_of(request).actor)
         return RedirectResponse("/ask", 303)
 
     @router.get("/calendar/{token}")

@@ -82,8 +82,11 @@ def _scorer(config: Config, model: str) -> Callable[[], Scorer]:
 
 
 def _demo_link(store: Store, address: str) -> str:
-    if DEMO.name not in [one.name for one in people.users(store)]:
+    found = [one for one in people.users(store) if one.name == DEMO.name]
+    if not found:
         people.add_user(store, DEMO, DEMO.name, "admin", None)
+    elif not found[0].active:
+        raise ConfigError("the user demo may not sign in here; to change that: python serve.py user enable demo")
     return f"Open {link_to(store, DEMO.name, address)} (works once, within the hour)"
 
 

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from pipeline.followup import people, sessions
+from pipeline.followup.case import PlainError
 from pipeline.followup.sessions import RefusedError
 from pipeline.web.access import COOKIE, DEMO_COOKIE, form, visitor_of
 from pipeline.web.desk import Desk
@@ -36,7 +37,7 @@ def signin_routes(desk: Desk, oidc: Oidc | None) -> APIRouter:
         try:
             token = await run_in_threadpool(sessions.sign_in, desk.store, name, password, visitor_of(request).origin)
         except RefusedError as error:
-            return _page(desk, request, oidc, 403, goes_to=goes_to, name=name, problem=sentence_of(error))
+            return _page(desk, request, oidc, 403, goes_to=goes_to, name=name, problem=sentence_of(request, error))
         await run_in_threadpool(_leave, desk, request)
         return _entered(desk, goes_to, token)
 
@@ -45,7 +46,7 @@ def signin_routes(desk: Desk, oidc: Oidc | None) -> APIRouter:
         try:
             session = sessions.enter(desk.store, token, visitor_of(request).origin)
         except RefusedError as error:
-            return _page(desk, request, oidc, 403, problem=sentence_of(error))
+            return _page(desk, request, oidc, 403, problem=sentence_of(request, error))
         _leave(desk, request)
         return _entered(desk, "/", session)
 
@@ -71,7 +72,7 @@ def oidc_routes(desk: Desk, oidc: Oidc | None) -> APIRouter:
         try:
             address, state = oidc.begin()
         except RefusedError as error:
-            return _page(desk, request, oidc, 403, problem=sentence_of(error))
+            return _page(desk, request, oidc, 403, problem=sentence_of(request, error))
         answer = RedirectResponse(address, 303)
         answer.set_cookie(_STATE, state, max_age=600, path="/", secure=True, httponly=True, samesite="lax")
         return answer
@@ -85,7 +86,7 @@ def oidc_routes(desk: Desk, oidc: Oidc | None) -> APIRouter:
             answer = _entered(desk, "/", welcome(desk.store, vouched, visitor_of(request).origin))
             _leave(desk, request)
         except RefusedError as error:
-            answer = _page(desk, request, oidc, 403, problem=sentence_of(error))
+            answer = _page(desk, request, oidc, 403, problem=sentence_of(request, error))
         answer.delete_cookie(_STATE, path="/", secure=True, httponly=True, samesite="lax")
         return answer
 
@@ -107,8 +108,9 @@ def account_routes(desk: Desk) -> APIRouter:
             token = await run_in_threadpool(
                 sessions.change_password, desk.store, visitor.actor, fields.get("old", ""), fields.get("new", "")
             )
-        except (RefusedError, ValueError) as error:
-            return desk.pages.show(request, "account.html", 422, problem=sentence_of(error), done="", feed=None)
+        except PlainError as error:
+            problem = sentence_of(request, error)
+            return desk.pages.show(request, "account.html", 422, problem=problem, done="", feed=None)
         return _entered(desk, "/account", token)
 
     @router.post("/language")

@@ -52,6 +52,7 @@ class Line:
     overdue: bool
     owner: str | None
     text: list[Segment]
+    doubt: str | None
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def line(case: Case, rank: int, viewing: Viewing) -> Line:
         case=case,
         rank=rank,
         name=name(case, viewing.language),
-        priority=points(case.priority),
+        priority=points(case.priority, viewing.language),
         length=length(case.priority, 100),
         tone=display.tone(display.tone_head, label) if isinstance(label, str) else "plain",
         chips=[chip for chip in chips(case, viewing) if chip.head in heads],
@@ -91,6 +92,7 @@ def line(case: Case, rank: int, viewing: Viewing) -> Line:
         overdue=case.overdue(viewing.now),
         owner=case.held_by(viewing.now),
         text=excerpt(case.text, telling(case)),
+        doubt=visible(viewing.word(case.review_reason)) if case.review_reason else None,
     )
 
 
@@ -104,9 +106,9 @@ def telling(case: Case) -> list[str]:
     return [word for reason in case.reasons if reason.contribution >= MARKED_POINTS for word in reason.words]
 
 
-def points(value: float) -> str:
+def points(value: float, language: Language) -> str:
     """Return a number of points with one decimal."""
-    return f"{in_tenths(value) / 10:.1f}"
+    return language.number(in_tenths(value) / 10, 1)
 
 
 def bars(case: Case, viewing: Viewing) -> list[Bar]:
@@ -120,7 +122,7 @@ def bars(case: Case, viewing: Viewing) -> list[Bar]:
         Bar(
             factor=reason.factor,
             name=visible(viewing.word(reason.factor)),
-            points=f"{share / 10:.1f}",
+            points=viewing.language.number(share / 10, 1),
             length=length(abs(share), longest),
             words=tuple(map(visible, reason.words)),
         )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 import uvicorn
 
-from pipeline.followup import people, promoters, sessions
+from pipeline.followup import answers, casework, claims, people, promoters, sessions, views
 from pipeline.followup.audit import NIGHT, Actor
 from pipeline.followup.case import Case
 from pipeline.followup.policy import Policy
@@ -102,7 +102,7 @@ def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(name="serving")
+@pytest.fixture(scope="session", name="serving")
 def _serving(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Return a context whose value is a desk that is served under a policy, over an empty store."""
 
@@ -179,3 +179,64 @@ class Watched:
     def _stop(self, route: Any) -> None:
         self.stopped.append(route.request.url)
         route.abort()
+
+
+def furnish(desk: Desk, word: str = "refund", text: str = "refund now", who: str = "ana") -> dict[str, int]:
+    """Put something on every page of the desk, `word` and `text` wherever they can stand; return a case of each state.
+
+    `who` looks at it, is an admin, and has some of the cases; a colleague has another.
+    """
+    now = datetime.now(UTC)
+    ana, bo = desk.user(who, "admin"), desk.user(f"bo{'-' * len(who)}"[:64])
+    past = now - timedelta(days=40)
+    _history(desk, word, past, (ana, bo))
+    more = {
+        "channel": word, "model_version": word, "signals": [word, "churn_threat"], "complaint_type": word,
+        "reasons": [{"factor": word, "contribution": 60.0, "words": [word]},
+                    {"factor": "customer_value", "contribution": 20.0, "words": []}],
+    }  # fmt: skip
+    bare = {"customer_id": None, "customer_value": None, "channel": None, "lang": None, "reasons": [], "signals": [],
+            "waiting_since": None, "urgency": None, "complaint_type": None, "model_version": None}  # fmt: skip
+    states = ("mine", "reached", "later", "theirs", "closed", "review", "free")
+    rows = [
+        escalation(f"{name} {word}", said(f"{name}: {text}", 90.0 - n, labels=[word], channel=word),
+                   said(f"before: {text}", 10.0, created_at=None), **more,
+                   customer_value=10.0**15, review=name == "review", review_reason=word)
+        for n, name in enumerate(states)
+    ]  # fmt: skip
+    rows.append(escalation("bare", said("nothing known", 20.0, channel=None), **bare))
+    rows.append(escalation(f"0 {word}", said(f"again: {word}", 50.0), **more))
+    rows.append(escalation("late", said("since long", 40.0)))
+    desk.store.enqueue(listed(*rows[:-1]), at=now - timedelta(hours=2))
+    desk.store.enqueue(listed(rows[-1]), at=past)
+    ids = {case.case_key.split(" ")[0]: case.id for case in desk.cases()}
+    for name in ("mine", "reached", "later", "closed"):
+        claims.take(desk.store, ids[name], ana, at=now)
+        casework.remark(desk.store, ids[name], ana, f"noted: {word}", at=now)
+    claims.take(desk.store, ids["theirs"], bo, at=now)
+    casework.contacted(desk.store, ids["reached"], ana, at=now)
+    casework.give(desk.store, ids["reached"], ana, 12.5, word[:200], at=now)
+    casework.check_step(desk.store, ids["reached"], ana, "own", True, at=now)
+    casework.no_answer(desk.store, ids["later"], ana, now + timedelta(days=1), at=now)
+    casework.close(desk.store, ids["closed"], ana, "lost", "price", at=now)
+    views.keep(desk.store, ana, word[:40], "tab=all")
+    desk.praised(text, "so kind", channel=word)
+    promoters.thank(desk.store, 2, bo)
+    return ids | {"again": ids.pop("0")}
+
+
+def _history(desk: Desk, word: str, past: datetime, staff: tuple[Actor, Actor]) -> None:
+    """Close enough cases for a ledger; who was called answers once more how likely they are to recommend us."""
+    old = [escalation(f"{n} {word}", said(word, 80.0, nps=float(n % 7)), complaint_type=("billing", "delivery")[n % 2])
+           for n in range(14)]  # fmt: skip
+    desk.store.enqueue(listed(*old), at=past)
+    for n, case in enumerate(desk.cases()):
+        by, at = staff[n % 2], past + timedelta(hours=6 * n + 1)
+        claims.take(desk.store, case.id, by, at=at)
+        casework.contacted(desk.store, case.id, by, at=at)
+        casework.close(desk.store, case.id, by, ("resolved", "lost", "resolved", "not_detractor")[n % 4],
+                       ("price", "people")[n % 2], at=at)  # fmt: skip
+    said_since = [{"customer_id": row["customer_id"], "created_at": (past + timedelta(days=20)).isoformat(),
+                   "nps": float(3 + n % 8)} for n, row in enumerate(old[:10])]  # fmt: skip
+    with desk.store.change(NIGHT) as change:
+        answers.join(change, desk.store.policy, pa.Table.from_pylist(said_since))

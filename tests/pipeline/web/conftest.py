@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,8 +86,16 @@ class Browser(TestClient):
                                                    "sec-fetch-site": "same-origin"})  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "amends.db"
+    Store.open(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path, _migrated: Path) -> Iterator[Store]:
+    shutil.copy(_migrated, tmp_path / "amends.db")
     opened = Store.open(f"sqlite:///{tmp_path}/amends.db")
     yield opened
     opened.close()

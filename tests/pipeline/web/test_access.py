@@ -118,9 +118,12 @@ def test_how_somebody_is_refused(app: FastAPI, store: Store, agent: Browser, key
     assert (counts.status_code, counts.json()) == (401, {"detail": "you are no longer signed in; go to /sign-in"})
     log = agent.get("/log")
     assert (log.status_code, "This is not for your role; ask whoever runs the desk." in log.text) == (403, True)
-    for headers in ({}, keys["revoked"], {"authorization": "Basic YTpi"}, {"authorization": "Bearer x\xff"}):
+    for headers in ({}, keys["revoked"], {"authorization": "Basic YTpi"}, {"authorization": b"Bearer x\xff"}):
         program = nobody.get("/v1/escalations", headers=headers)
-        assert (program.status_code, program.json()["detail"][:41]) == (401, "send a key: Authorization: Bearer amends_")
+        assert (program.status_code, program.json()["detail"][:41]) == (
+            401,
+            "send a key: Authorization: Bearer amends_",
+        )
     scope = nobody.get("/v1/escalations", headers=keys["key:score"])
     assert (scope.status_code, scope.json()["detail"]) == (403, "this key may not do this; its scopes are others")
 
