@@ -14,6 +14,7 @@ from pipeline.followup.case import Reason, Text
 
 REQUIRED = ("case_key", "priority", "lead_id", "text")
 _NOT_HEADS = {"reasons", "texts"}
+_LONGEST_NAME = 100  # of a channel or a language: an index of PostgreSQL has no place for more than 2 KiB
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,8 @@ def _lead(row: Mapping[str, Any]) -> Text:
         id=row["lead_id"],
         text=row["text"],
         created_at=instant(row.get("created_at")),
-        channel=row.get("channel"),
-        lang=row.get("lang"),
+        channel=_name(row.get("channel")),
+        lang=_name(row.get("lang")),
         priority=_number(row["priority"]),
     )
 
@@ -159,12 +160,16 @@ def _text(entry: Mapping[str, Any]) -> Text:
         text=entry["text"],
         source=entry.get("source"),
         created_at=instant(entry.get("created_at")),
-        channel=entry.get("channel"),
-        lang=entry.get("lang"),
+        channel=_name(entry.get("channel")),
+        lang=_name(entry.get("lang")),
         priority=_number(entry.get("priority")),
         labels=tuple(entry.get("labels") or ()),
         nps=_number(entry.get("nps")),
     )
+
+
+def _name(value: str | None) -> str | None:
+    return None if value is None else value[:_LONGEST_NAME]
 
 
 def _reasons(entries: Iterable[Mapping[str, Any]]) -> Iterable[Reason]:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     cast,
     extract,
     func,
+    literal_column,
     select,
 )
 
@@ -230,7 +231,9 @@ class _Book:
 
     def agents(self) -> tuple[Agent, ...]:
         """Return how the cases ended that each person closed, by name; a closing that was undone does not count."""
-        closing = (AUDIT.c.case_id == _C.id) & (AUDIT.c.at == _C.closed_at) & (AUDIT.c.what == "closed")
+        closing = (
+            (AUDIT.c.case_id == _C.id) & (AUDIT.c.at == _C.closed_at) & (AUDIT.c.what == literal_column("'closed'"))
+        )
         query = select(AUDIT.c.who, _C.outcome, func.count()).select_from(CASES.join(AUDIT, closing))
         query = query.where(self.within, _C.outcome.is_not(None)).group_by(AUDIT.c.who, _C.outcome)
         found: dict[str, Counter[str]] = {}

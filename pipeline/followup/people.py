@@ -17,6 +17,7 @@ from sqlalchemy import delete, func, select
 
 from pipeline.followup.audit import Actor
 from pipeline.followup.case import UnusableError
+from pipeline.followup.escalations import storable
 from pipeline.followup.roles import ROLES, SCOPES
 from pipeline.followup.store import Store
 from pipeline.followup.tables import KEYS, LINKS, SESSIONS, USERS
@@ -55,7 +56,7 @@ def add_user(store: Store, by: Actor, name: str, role: str, password: str | None
         raise ValueError("a user's name has 1 to 64 letters, digits or any of . _ @ + -")
     _check_role(role)
     hashed = hash_password(password) if password is not None else None
-    with store.change(by) as change:
+    with store.change(by, work="users") as change:
         if change.connection.execute(select(USERS.c.id).where(USERS.c.name == name)).first():
             raise ValueError(f"there is a user {name} already; see: serve.py user list")
         row = {"name": name, "role": role, "password": hashed, "active": True, "language": None, "feed": None}
@@ -73,7 +74,7 @@ def change_user(store: Store, by: Actor, name: str, **values: str | bool | None)
     if values.get("password") is not None:
         values["password"] = hash_password(str(values["password"]))
     with store.change(by) as change:
-        number = change.connection.execute(select(USERS.c.id).where(USERS.c.name == name)).scalar()
+        number = change.connection.execute(select(USERS.c.id).where(USERS.c.name == storable(name))).scalar()
         if number is None:
             raise ValueError(f"there is no user {name[:64]}; see: serve.py user list")
         change.update(USERS, number, values)
@@ -104,7 +105,7 @@ def add_key(store: Store, by: Actor, name: str, scopes: Sequence[str]) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError("a key's name has 1 to 64 letters, digits or any of . _ @ + -")
     key = f"amends_{secrets.token_urlsafe(32)}"
-    with store.change(by) as change:
+    with store.change(by, work="keys") as change:
         if change.connection.execute(select(KEYS.c.id).where(KEYS.c.name == name)).first():
             raise ValueError(f"there is a key {name} already; see: serve.py key list")
         row = {"name": name, "digest": digest(key), "scopes": sorted(set(scopes)), "revoked_at": None}
@@ -122,7 +123,7 @@ def revoke_key(store: Store, by: Actor, name: str) -> None:
         There is no such key.
     """
     with store.change(by) as change:
-        number = change.connection.execute(select(KEYS.c.id).where(KEYS.c.name == name)).scalar()
+        number = change.connection.execute(select(KEYS.c.id).where(KEYS.c.name == storable(name))).scalar()
         if number is None:
             raise ValueError(f"there is no key {name[:64]}; see: serve.py key list")
         change.update(KEYS, number, {"revoked_at": change.at})

@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select, update
 
 from pipeline.followup.audit import Actor, Change
 from pipeline.followup.case import PlainError
+from pipeline.followup.escalations import storable
 from pipeline.followup.people import HASHER, LONGEST_PASSWORD, User, change_user, digest
 from pipeline.followup.store import Store
 from pipeline.followup.tables import ATTEMPTS, LINKS, SESSIONS, USERS
@@ -31,13 +32,13 @@ def sign_in(store: Store, name: str, password: str, origin: str, *, at: datetime
     RefusedError
         A wrong name or password, or the door is closed.
     """
-    now = at or datetime.now(UTC)
-    key = name[:64].lower()
+    now, name = at or datetime.now(UTC), storable(name[:64])
+    key = name.lower()
     with store.engine.connect() as connection:
         tried = connection.execute(select(ATTEMPTS).where(ATTEMPTS.c.name == key)).first()
-        user = connection.execute(select(USERS).where(USERS.c.name == name[:64], USERS.c.active)).first()
+        user = connection.execute(select(USERS).where(USERS.c.name == name, USERS.c.active)).first()
     if tried and tried.closed_until and tried.closed_until > now:
-        minutes = int((tried.closed_until - now) / timedelta(minutes=1)) + 1
+        minutes = -((now - tried.closed_until) // timedelta(minutes=1))
         if minutes == 1:
             raise RefusedError("too many wrong passwords; try again in 1 minute")
         raise RefusedError("too many wrong passwords; try again in %(minutes)s minutes", minutes=minutes)
@@ -45,6 +46,10 @@ def sign_in(store: Store, name: str, password: str, origin: str, *, at: datetime
         _count_failure(store, key, now)
         raise RefusedError("this name and password do not go together")
     with store.change(Actor(user.name, origin), now) as change:
+        # Meanwhile the password may have been changed, which ends all sessions; this one must not come after that.
+        same = select(USERS.c.id).where(USERS.c.id == user.id, USERS.c.active, USERS.c.password == user.password)
+        if change.connection.execute(same.with_for_update()).first() is None:
+            raise RefusedError("this name and password do not go together")
         change.connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.name == key))
         if HASHER.check_needs_rehash(user.password):
             change.update(USERS, user.id, {"password": HASHER.hash(password)})
@@ -61,6 +66,7 @@ def sign_in_known(store: Store, name: str, origin: str, *, how: str) -> str:
     RefusedError
         No active user has this name.
     """
+    name = storable(name)
     with store.change(Actor(name[:64], origin)) as change:
         number = change.connection.execute(select(USERS.c.id).where(USERS.c.name == name, USERS.c.active)).scalar()
         if number is None:
@@ -71,10 +77,18 @@ def sign_in_known(store: Store, name: str, origin: str, *, how: str) -> str:
 
 
 def link(store: Store, name: str, *, hours: float = 1.0) -> str:
-    """Return the token of a link by which `name` comes in once."""
+    """Return the token of a link by which `name` comes in once.
+
+    Raises
+    ------
+    ValueError
+        No active user has this name.
+    """
     token = secrets.token_urlsafe(32)
     with store.change(Actor(name, "serve.py")) as change:
-        number = change.connection.execute(select(USERS.c.id).where(USERS.c.name == name, USERS.c.active)).scalar_one()
+        number = change.connection.execute(select(USERS.c.id).where(USERS.c.name == name, USERS.c.active)).scalar()
+        if number is None:
+            raise ValueError(f"there is no user {name[:64]}; see: serve.py user list")
         row = {"digest": digest(token), "user_id": number, "expires_at": change.at + timedelta(hours=hours)}
         change.connection.execute(insert(LINKS).values(row))
         change.note("link_made", name=name)
@@ -130,14 +144,14 @@ def _matches(hashed: str | None, password: str) -> bool:
     """Return whether `password` is the one; as slow for somebody who has none."""
     try:
         return HASHER.verify(hashed or _nobodys(), password[: LONGEST_PASSWORD + 1]) and hashed is not None
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):  # half a surrogate pair is in no password
         return False
 
 
 def _count_failure(store: Store, key: str, now: datetime) -> None:
-    with store.change(Actor(key, "sign-in"), now) as change:
+    with store.change(Actor(key, "sign-in"), now, work=f"sign-in of {key}") as change:
         connection = change.connection
-        row = connection.execute(select(ATTEMPTS).where(ATTEMPTS.c.name == key).with_for_update()).first()
+        row = connection.execute(select(ATTEMPTS).where(ATTEMPTS.c.name == key)).first()
         failed = (row.failed if row else 0) + 1
         beyond = failed - store.policy.sign_in.attempts
         until = now + timedelta(minutes=min(2**beyond, 24 * 60)) if beyond >= 0 else None

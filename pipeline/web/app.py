@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from models.promise import Promise
 from models.schema import Schema
 from pipeline.config import load
 from pipeline.followup import playbooks
@@ -62,7 +63,7 @@ def create_app(
     demo: bool = False,
     display: Display | None = None,
     schema: Schema | None = None,
-    promise: Callable[[], str | None] = lambda: None,
+    promise: Callable[[], Promise | None] = lambda: None,
     oidc: Oidc | None = None,
 ) -> FastAPI:
     """Return the application; in a `demo`, programs need no key, and every page says that it is one.

@@ -18,7 +18,7 @@ from pipeline.followup.store import Store
 from pipeline.web import caseview, view
 from pipeline.web.access import Visitor, form, visitor_of
 from pipeline.web.desk import Desk
-from pipeline.web.language import Language
+from pipeline.web.pages import sentence_of
 
 # When to call again, in the words of the desk's calendar.
 AGAIN = {
@@ -55,7 +55,7 @@ def _act(desk: Desk, request: Request, case_id: int, action: str, fields: Form) 
     try:
         ACTIONS[action](desk, case_id, visitor, fields)
     except CaseworkError as error:
-        problem = Language(visitor.language).say(error.template, **error.facts)
+        problem = sentence_of(request, error)
         status = 409 if isinstance(error, ConflictError) else 422
         return _page(desk, request, case_id, status=status, problem=problem, typed=fields | {"action": action})
     finally:

@@ -41,6 +41,6 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     restore.add_argument("--replace", action="store_true", help="there is a store: put the backup in its place")
     labels = commands.add_parser("labels", help="write what agents corrected, as labelled rows to train on")
     labels.add_argument("file", type=Path)
-    said = commands.add_parser("messages", help="print what pages say, to translate; for pipeline/web/locale/LANGUAGE.po")
+    said = commands.add_parser("messages", help="print what pages say, for a file in pipeline/web/locale")
     said.add_argument("language", metavar="LANGUAGE", help="its code, such as fr; what was translated before is kept")
     commands.add_parser("audit", help="check that nothing was changed past the audit log")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from fastapi import Request
 
+from models.promise import Promise
 from models.schema import Schema
 from pipeline.followup import queue
 from pipeline.followup.playbooks import Playbook
@@ -35,7 +36,7 @@ class Desk:
     display: Display
     schema: Schema
     playbooks: dict[str, dict[str, Playbook]]
-    promise: Callable[[], str | None]
+    promise: Callable[[], Promise | None]
     _kept: dict[str, tuple[float, object]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

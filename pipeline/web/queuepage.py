@@ -12,17 +12,17 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from models.promise import LEVEL
 from pipeline.followup import claims, queue, views
-from pipeline.followup.case import UnknownCaseError, UnusableError
+from pipeline.followup.case import Case, UnknownCaseError, UnusableError
 from pipeline.followup.queue import SORTS, TABS, Filter
 from pipeline.web import view
 from pipeline.web.access import form, visitor_of
 from pipeline.web.desk import Desk
-from pipeline.web.exports import as_csv, as_xlsx
+from pipeline.web.exports import SHEET_ROWS, as_csv, as_xlsx
 
 Choices = list[tuple[str, str]]
 PAGE = 50
-MOST_EXPORTED = 10_000
 _NUMBERS = {"value": "min_value", "age": "max_age_days"}
 _MOST = {"value": 10**12, "age": 36_500}
 _TEXTS = {"channel": "channel", "lang": "lang", "q": "query", "sort": "sort", "tab": "tab"}
@@ -103,16 +103,21 @@ def queue_routes(desk: Desk) -> APIRouter:
 
     @router.get("/export.csv")
     def csv(request: Request) -> Response:
-        cases = queue.every(desk.store, filter_of(request.query_params, heads), visitor_of(request).name)
+        cases = _every(desk, request, filter_of(request.query_params, heads))
         return StreamingResponse(as_csv(cases, heads), media_type="text/csv; charset=utf-8", headers=_named("csv"))
 
     @router.get("/export.xlsx")
     def xlsx(request: Request) -> Response:
-        cases = queue.every(desk.store, filter_of(request.query_params, heads), visitor_of(request).name)
+        cases = _every(desk, request, filter_of(request.query_params, heads))
         kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
         return Response(as_xlsx(cases, heads), media_type=kind, headers=_named("xlsx"))
 
     return router
+
+
+def _every(desk: Desk, request: Request, wanted: Filter) -> Iterator[Case]:
+    """Yield the cases of an export: all of a view, for what is left out without a word is a customer forgotten."""
+    return queue.every(desk.store, wanted, visitor_of(request).name, most=SHEET_ROWS)
 
 
 def _page(desk: Desk, request: Request, wanted: Filter, page: int, marked: int | None) -> HTMLResponse:
@@ -139,6 +144,8 @@ def _page(desk: Desk, request: Request, wanted: Filter, page: int, marked: int |
         sorts=tuple(SORTS),
         views=views.views(desk.store, visitor.name),
         promise=desk.promise() if wanted.tab == "free" and not wanted.narrowed else None,
+        level=round(100 * LEVEL),
+        word=viewing.word,
         now=viewing.now,
     )
 

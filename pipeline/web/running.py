@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
+from models.promise import Promise
 from pipeline.config import Config, ConfigError
 from pipeline.followup import people
 from pipeline.followup.audit import Actor
@@ -61,13 +62,13 @@ def running(
         store.close()
 
 
-def promised(config: Config) -> Callable[[], str | None]:
-    """Return a function that says what the last night promises of its list; None where it promises nothing."""
+def promised(config: Config) -> Callable[[], Promise | None]:
+    """Return a function that returns what the last night promises of its list; None where it promises nothing."""
 
-    def said() -> str | None:
+    def said() -> Promise | None:
         nights = history.nights(config)
-        promise = nights[-1].get("promise") if nights else None
-        return str(promise["said"]) if promise and promise.get("at_least") else None
+        made = nights[-1].get("promise") if nights else None
+        return Promise(made["head"], made["calls"], made["at_least"]) if made and made.get("at_least") else None
 
     return said
 

@@ -12,7 +12,7 @@ from pipeline.config import ROOT
 from pipeline.followup import claims
 from pipeline.followup.audit import Actor
 from pipeline.web.language import languages
-from tests.pipeline.web.browsing import Desk, Watched, _chromium, _migrated, _serving, furnish, lacking  # noqa: F401
+from tests.pipeline.web.browsing import Chromium, Desk, Watched, _chromium, _migrated, _serving, furnish, lacking  # noqa: F401
 
 pytestmark = pytest.mark.browser
 AXE = ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
@@ -72,6 +72,12 @@ def unfold(page: Any) -> None:
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
 
 
+def send(page: Any, button: str) -> None:
+    """Press a button, and wait until the page that answers has its colours."""
+    with page.expect_navigation(wait_until="load"):
+        page.locator(button).click()
+
+
 class Checked:
     """A page, and what was found on each that was looked at, in light and in dark."""
 
@@ -96,14 +102,14 @@ class Checked:
             self.look(path)
 
 
-@pytest.fixture(params=["en", "de"], name="language")
+@pytest.fixture(params=["en", pytest.param("de", marks=pytest.mark.slow)], name="language")
 def _language(request: pytest.FixtureRequest) -> str:
     if request.param not in languages():
         pytest.skip(f"there is no catalogue of {request.param}")
     return str(request.param)
 
 
-def audited(chromium: Any, desk: Desk, axe: Path, *who: str, language: str = "en") -> Watched:
+def audited(chromium: Chromium, desk: Desk, axe: Path, *who: str, language: str = "en") -> Watched:
     """Return a window in which axe can be asked; the policy of the pages would keep it out."""
     locale = {"en": "en-US", "de": "de-DE"}[language]
     seen = Watched(chromium, desk, *who, locale=locale, bypass_csp=True)
@@ -112,7 +118,7 @@ def audited(chromium: Any, desk: Desk, axe: Path, *who: str, language: str = "en
 
 
 def test_axe_finds_nothing_on_any_page(
-    chromium: Any, full: tuple[Desk, dict[str, int]], axe: Path, language: str
+    chromium: Chromium, full: tuple[Desk, dict[str, int]], axe: Path, language: str
 ) -> None:
     desk, ids = full
     with audited(chromium, desk, axe, "ana", "admin", language=language) as seen:
@@ -124,7 +130,7 @@ def test_axe_finds_nothing_on_any_page(
 
 
 def test_axe_finds_nothing_in_what_a_page_answers(
-    chromium: Any, full: tuple[Desk, dict[str, int]], axe: Path, language: str
+    chromium: Chromium, full: tuple[Desk, dict[str, int]], axe: Path, language: str
 ) -> None:
     desk, ids = full
     with audited(chromium, desk, axe, "ana", "admin", language=language) as seen:
@@ -135,30 +141,30 @@ def test_axe_finds_nothing_in_what_a_page_answers(
         page.goto("/account")
         page.fill("[name=old]", "wrong")
         page.fill("[name=new]", "correct horse battery")
-        page.locator("[action='/account/password'] button").click()
+        send(page, "[action='/account/password'] button")
         checked.look("a new password")  # Ana had none before, so that any old one will do
         page.fill("[name=old]", "wrong")
         page.fill("[name=new]", "correct horse battery")
-        page.locator("[action='/account/password'] button").click()
+        send(page, "[action='/account/password'] button")
         checked.look("a wrong password")
-        page.locator("[action='/account/calendar'] button").click()
+        send(page, "[action='/account/calendar'] button")
         checked.look("a calendar")
         page.goto(f"/cases/{ids['mine']}")
         unfold(page)
         page.fill("[name=amount]", "nothing")
         page.fill("[name=what]", "a voucher")
-        page.locator("#give button").click()
+        send(page, "#give button")
         checked.look("a wrong amount")
         page.goto(f"/cases/{ids['free']}")
         claims.take(desk.store, ids["free"], Actor("bo---", "test"))
-        page.locator(".actions button").click()
+        send(page, ".actions button")
         checked.look("too late")
         claims.release(desk.store, ids["free"], Actor("bo---", "test"))
         assert checked.found == {}
         assert checked.looked == 6
 
 
-def test_axe_finds_nothing_on_an_empty_desk_or_before_it(chromium: Any, serving: Any, axe: Path, language: str) -> None:
+def test_axe_finds_nothing_on_an_empty_desk_or_before_it(chromium: Chromium, serving: Any, axe: Path, language: str) -> None:
     with serving(demo=True) as desk:
         with audited(chromium, desk, axe, "ana", language=language) as seen:
             checked = Checked(seen, RUN)
@@ -169,13 +175,13 @@ def test_axe_finds_nothing_on_an_empty_desk_or_before_it(chromium: Any, serving:
             checked.go("/", "/docs", "/nowhere", "/enter/nothing")
             seen.page.fill("[name=name]", "nobody")
             seen.page.fill("[name=password]", "nothing")
-            seen.page.locator("main button").click()
+            send(seen.page, "main button")
             checked.look("a wrong password")
             assert checked.found == {}
 
 
 @pytest.mark.parametrize("width", [375, 1280])
-def test_nothing_is_wider_than_the_window(chromium: Any, stuffed: tuple[Desk, dict[str, int]], width: int) -> None:
+def test_nothing_is_wider_than_the_window(chromium: Chromium, stuffed: tuple[Desk, dict[str, int]], width: int) -> None:
     desk, ids = stuffed
     with Watched(chromium, desk, "a" * 64, viewport={"width": width, "height": 800}) as seen:
         checked = Checked(seen, WIDE)
@@ -193,7 +199,7 @@ def test_nothing_is_wider_than_the_window(chromium: Any, stuffed: tuple[Desk, di
 @pytest.mark.parametrize("width", [320, 375, 600, 760, 1024])
 @pytest.mark.slow
 def test_words_of_every_language_fit(
-    chromium: Any, full: tuple[Desk, dict[str, int]], language: str, width: int
+    chromium: Chromium, full: tuple[Desk, dict[str, int]], language: str, width: int
 ) -> None:
     desk, ids = full
     locale = {"en": "en-US", "de": "de-DE"}[language]

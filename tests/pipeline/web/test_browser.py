@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from pipeline.followup import casework, claims
 from pipeline.web.access import COOKIE
-from tests.pipeline.web.browsing import Desk, Watched, _chromium, _desk, _migrated, _serving  # noqa: F401
+from tests.pipeline.web.browsing import Chromium, Desk, Watched, _chromium, _desk, _migrated, _serving  # noqa: F401
 
 pytestmark = pytest.mark.browser
 # Every key that the script takes for itself: it keeps the browser from doing what it would do with it.
@@ -43,7 +43,7 @@ def line_at_hand(page: Any) -> str:
     return str(page.evaluate("document.activeElement.closest('.line')?.querySelector('bdi').textContent ?? ''"))
 
 
-def test_a_customer_is_called_and_made_right_by_keyboard_alone(chromium: Any, desk: Desk) -> None:
+def test_a_customer_is_called_and_made_right_by_keyboard_alone(chromium: Chromium, desk: Desk) -> None:
     desk.fill("one", "two", "three")
     with Watched(chromium, desk, "ana") as seen:
         page = seen.page
@@ -75,7 +75,7 @@ def test_a_customer_is_called_and_made_right_by_keyboard_alone(chromium: Any, de
     assert (closed.outcome, closed.root_cause, closed.spent) == ("resolved", "process", 12.5)
 
 
-def test_a_case_is_kept_for_later_handed_over_and_put_back_by_keyboard(chromium: Any, desk: Desk) -> None:
+def test_a_case_is_kept_for_later_handed_over_and_put_back_by_keyboard(chromium: Chromium, desk: Desk) -> None:
     desk.fill("one", "two", "three")
     desk.user("bo")
     with Watched(chromium, desk, "ana") as seen:
@@ -106,7 +106,7 @@ def test_a_case_is_kept_for_later_handed_over_and_put_back_by_keyboard(chromium:
     assert (later.attempts, handed.owner, taken.owner) == (1, "bo", "ana")
 
 
-def test_the_queue_is_walked_by_keyboard(chromium: Any, desk: Desk) -> None:
+def test_the_queue_is_walked_by_keyboard(chromium: Chromium, desk: Desk) -> None:
     desk.fill("one", "two", "three")
     with Watched(chromium, desk, "ana") as seen:
         page = seen.page
@@ -128,7 +128,7 @@ def test_the_queue_is_walked_by_keyboard(chromium: Any, desk: Desk) -> None:
     assert desk.cases("mine", "ana") == []
 
 
-def test_people_are_thanked_by_keyboard(chromium: Any, desk: Desk) -> None:
+def test_people_are_thanked_by_keyboard(chromium: Chromium, desk: Desk) -> None:
     desk.praised("so kind", "so fast", "so good")
     with Watched(chromium, desk, "ana") as seen:
         page = seen.page
@@ -143,7 +143,7 @@ def test_people_are_thanked_by_keyboard(chromium: Any, desk: Desk) -> None:
         expect(page.locator(".line bdi")).to_have_text(["P-0", "P-1", "P-2"])
 
 
-def test_the_list_of_keys_has_every_key(chromium: Any, desk: Desk) -> None:
+def test_the_list_of_keys_has_every_key(chromium: Chromium, desk: Desk) -> None:
     with Watched(chromium, desk, "ana") as seen:
         page = seen.page
         press(page, "?")
@@ -159,7 +159,7 @@ def test_the_list_of_keys_has_every_key(chromium: Any, desk: Desk) -> None:
         assert page.evaluate(KNOWN) == sorted(listed)
 
 
-def test_shortcuts_of_the_browser_stay_its_own(chromium: Any, desk: Desk) -> None:
+def test_shortcuts_of_the_browser_stay_its_own(chromium: Chromium, desk: Desk) -> None:
     [case] = desk.fill("one")
     with Watched(chromium, desk, "ana") as seen:
         seen.page.goto(f"/cases/{case.id}")
@@ -170,7 +170,7 @@ def test_shortcuts_of_the_browser_stay_its_own(chromium: Any, desk: Desk) -> Non
     assert desk.cases("mine", "ana") == []
 
 
-def test_a_key_pressed_twice_sends_once(chromium: Any, desk: Desk) -> None:
+def test_a_key_pressed_twice_sends_once(chromium: Chromium, desk: Desk) -> None:
     desk.fill("one", "two", "three")
     with Watched(chromium, desk, "ana") as seen:
         page = seen.page
@@ -189,7 +189,7 @@ def test_a_key_pressed_twice_sends_once(chromium: Any, desk: Desk) -> None:
     assert [case.spent for case in desk.cases("mine", "ana")] == [5.0, 0.0]
 
 
-def test_all_of_it_works_without_javascript(chromium: Any, desk: Desk) -> None:
+def test_all_of_it_works_without_javascript(chromium: Chromium, desk: Desk) -> None:
     desk.fill("the first bill is wrong", "two", "three")
     desk.praised("so kind")
     desk.user("bo")
@@ -242,7 +242,7 @@ def test_all_of_it_works_without_javascript(chromium: Any, desk: Desk) -> None:
     assert (handed.owner, handed.status, later.attempts) == ("bo", "contacted", 1)
 
 
-def test_who_comes_second_learns_who_was_first_and_keeps_the_note(chromium: Any, desk: Desk) -> None:
+def test_who_comes_second_learns_who_was_first_and_keeps_the_note(chromium: Chromium, desk: Desk) -> None:
     [case] = desk.fill("one")
     with Watched(chromium, desk, "ana") as first, Watched(chromium, desk, "bo") as second:
         for seen in (first, second):
@@ -266,7 +266,7 @@ def test_who_comes_second_learns_who_was_first_and_keeps_the_note(chromium: Any,
         expect(first.page.locator("textarea.kept")).to_have_value("she wants <her> money back")
 
 
-def test_a_form_with_a_mistake_keeps_all_that_was_typed(chromium: Any, desk: Desk) -> None:
+def test_a_form_with_a_mistake_keeps_all_that_was_typed(chromium: Chromium, desk: Desk) -> None:
     [case] = desk.fill("one")
     claims.take(desk.store, case.id, desk.user("ana"))
     with Watched(chromium, desk, "ana") as seen:
@@ -282,7 +282,7 @@ def test_a_form_with_a_mistake_keeps_all_that_was_typed(chromium: Any, desk: Des
         expect(page.locator("#give [name=what]")).to_have_value('a "voucher"')
 
 
-def test_a_note_half_written_outlives_what_else_is_pressed(chromium: Any, desk: Desk) -> None:
+def test_a_note_half_written_outlives_what_else_is_pressed(chromium: Chromium, desk: Desk) -> None:
     [case] = desk.fill("one")
     claims.take(desk.store, case.id, desk.user("ana"))
     with Watched(chromium, desk, "ana") as seen:
@@ -303,7 +303,7 @@ def test_a_note_half_written_outlives_what_else_is_pressed(chromium: Any, desk: 
         expect(page.locator("#note textarea")).to_have_value("")
 
 
-def test_times_are_those_of_who_looks_and_of_who_types(chromium: Any, desk: Desk) -> None:
+def test_times_are_those_of_who_looks_and_of_who_types(chromium: Chromium, desk: Desk) -> None:
     at = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
     [case] = desk.fill("one", at=at)
     shown = {}
@@ -320,7 +320,7 @@ def test_times_are_those_of_who_looks_and_of_who_types(chromium: Any, desk: Desk
 
 
 @pytest.mark.parametrize("script", [True, False])
-def test_a_call_back_is_set_in_the_time_of_who_types(chromium: Any, desk: Desk, script: bool) -> None:
+def test_a_call_back_is_set_in_the_time_of_who_types(chromium: Chromium, desk: Desk, script: bool) -> None:
     [case] = desk.fill("one")
     claims.take(desk.store, case.id, desk.user("ana"))
     typed = datetime.now(UTC).replace(hour=9, minute=30, second=0, microsecond=0, tzinfo=None) + timedelta(days=7)
@@ -340,7 +340,7 @@ def test_a_call_back_is_set_in_the_time_of_who_types(chromium: Any, desk: Desk, 
     assert desk.store.case(case.id).next_at == meant.replace(tzinfo=UTC)
 
 
-def test_counts_are_live(chromium: Any, desk: Desk) -> None:
+def test_counts_are_live(chromium: Chromium, desk: Desk) -> None:
     desk.fill("one")
     desk.user("ana")
     with Watched(chromium, desk) as seen:
@@ -360,7 +360,7 @@ def test_counts_are_live(chromium: Any, desk: Desk) -> None:
         assert page.locator(".line").count() == 1
 
 
-def test_a_browser_keeps_the_session_without_tls_on_this_machine(chromium: Any, desk: Desk) -> None:
+def test_a_browser_keeps_the_session_without_tls_on_this_machine(chromium: Chromium, desk: Desk) -> None:
     desk.user("ana")
     with Watched(chromium, desk) as seen:
         link = desk.way_in("ana")
