@@ -18,15 +18,14 @@ from pipeline.followup.tables import CASES, IS_LIVE
 from pipeline.followup.webhooks import Target
 
 LOG = logging.getLogger(__name__)
-_SECONDS = 5.0
 _AT_ONCE = 200
 
 
 class Background:
-    """A thread that looks after the store every few seconds; several servers may each have one."""
+    """A thread that looks after the store every few `seconds`; several servers may each have one."""
 
-    def __init__(self, store: Store, targets: Sequence[Target]) -> None:
-        self.store = store
+    def __init__(self, store: Store, targets: Sequence[Target], *, seconds: float = 5.0) -> None:
+        self.store, self._seconds = store, seconds
         self._targets = {target.url: target for target in targets}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="desk clock", daemon=True)
@@ -47,7 +46,7 @@ class Background:
         deliver(self.store, self._targets, at=at)
 
     def _run(self) -> None:
-        while not self._ended.wait(_SECONDS):
+        while not self._ended.wait(self._seconds):
             try:
                 self.once()
             except SQLAlchemyError as error:  # away, or busy, for a while: what was not done is done later

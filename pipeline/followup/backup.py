@@ -44,7 +44,7 @@ def backup(url: str, file: Path) -> None:
 
 
 def restore(url: str, file: Path, *, replace: bool = False) -> None:
-    """Make the store at `url` what it was when `file` was written; its audit log is checked before it counts.
+    """Make the store at `url` what it was when `file` was written; its audit log is checked, of SQLite before it counts.
 
     Raises
     ------
@@ -60,6 +60,8 @@ def restore(url: str, file: Path, *, replace: bool = False) -> None:
     if not replace and _tables(where):
         raise ConfigError("the database holds cases already; stop the desk and give --replace to put the backup there")
     _run("pg_restore", where, "--clean", "--if-exists", "--no-owner", "--single-transaction", str(file), dbname=True)
+    if problems := _problems(url):
+        raise ConfigError(f"restored, but the audit log of {file} does not hold ({problems[0]}); take another backup")
 
 
 def _restore_sqlite(where: URL, file: Path, *, replace: bool) -> None:
@@ -86,13 +88,16 @@ def _check_sqlite(copy: Path, file: Path) -> None:
         sound = False
     if not sound:
         raise ConfigError(f"{file} is no backup of a case store, or it is damaged; take another one")
-    store = Store.open(f"sqlite:///{copy}", Policy())
+    if problems := _problems(f"sqlite:///{copy}"):
+        raise ConfigError(f"the audit log of {file} does not hold ({problems[0]}); take another backup")
+
+
+def _problems(url: str) -> list[str]:
+    store = Store.open(url, Policy())
     try:
-        problems = store.audit()
+        return store.audit()
     finally:
         store.close()
-    if problems:
-        raise ConfigError(f"the audit log of {file} does not hold ({problems[0]}); take another backup")
 
 
 def _kept(copy: Path, target: Path) -> None:

@@ -79,6 +79,19 @@ class Change:
     net_after: float | None = None
 
 
+@dataclass(frozen=True)
+class Worth:
+    """What customers who were kept are worth, and those lost; each counts once, by their latest case so decided.
+
+    `kept_unknown` and `lost_unknown` count the customers whose value nobody knows; they add nothing.
+    """
+
+    kept: float
+    lost: float
+    kept_unknown: int
+    lost_unknown: int
+
+
 def contact(minutes: Mapping[int, int], cases: int, waiting: int, fresh: int) -> Contact:
     """Return how soon `cases` were contacted, of which `minutes` has, per time that it took, how many took so long."""
     ordered = sorted(minutes.items())

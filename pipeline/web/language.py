@@ -59,7 +59,7 @@ class Language:
         """Return the day of `moment`, as it is written in this language."""
         if self.code == SOURCE:  # Babel's English is American
             return str(format_date(moment, "d MMM y" if year else "d MMM", locale=SOURCE))
-        return str(format_skeleton("yMMMd" if year else "MMMd", moment, locale=self.code))
+        return str(format_skeleton("yMMMd" if year else "Md", moment, locale=self.code))
 
     def when(self, moment: datetime, now: datetime) -> When:
         """Return `moment` as a page shows it at `now`."""

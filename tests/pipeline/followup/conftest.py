@@ -1,4 +1,7 @@
-"""A store in a fresh database, of either kind: what holds of one must hold of the other."""
+"""A store in a database of either kind: what holds of one must hold of the other.
+
+Making a database for every test would take longer than the tests: those of one process share one, and empty it.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,48 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from pipeline.followup.policy import Policy
 from pipeline.followup.store import Store
+from pipeline.followup.tables import METADATA
 from tests.pipeline.followup.days import busy_day
 from tests.pipeline.followup.hands import Fresh
 from tests.postgres import server
 
-MADE_BY: dict[str, Callable[[Store], None]] = {"tables": lambda store: None, "a busy day": busy_day}
+_TABLES = list(METADATA.tables)
+_EMPTIED = "; ".join([
+    "SET LOCAL lock_timeout = '10s'",  # for a connection that a test has left open
+    "SET LOCAL session_replication_role = replica",  # triggers keep quiet
+    *(f"DELETE FROM {name}" for name in _TABLES),
+    *(f"ALTER SEQUENCE {name}_id_seq RESTART" for name in _TABLES if name != "audit_log"),
+])  # fmt: skip
+
+
+class Kept:
+    """A migrated database that test after test finds empty."""
+
+    def __init__(self, url: str, file: Path | None = None) -> None:
+        self.url, self._file = url, file
+        self._engine = Store.open(url).engine
+        if file is not None:
+            self._engine.dispose()
+            shutil.copy(file, file.with_suffix(".empty"))
+
+    def emptied(self) -> None:
+        if self._file is not None:
+            self._engine.dispose()
+            shutil.copy(self._file.with_suffix(".empty"), self._file)
+        else:
+            with self._engine.begin() as connection:
+                connection.exec_driver_sql(_EMPTIED)
+
+    def engine(self) -> Engine:
+        """Return an engine whose listeners are its own, and which knows the statements that were compiled before."""
+        return self._engine.execution_options()
+
+    def close(self) -> None:
+        self._engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -26,56 +63,45 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def _file_with(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Return a function that returns a file with what `MADE_BY` does; it is made once and copied from then on."""
+def _kept(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Callable[[str], Kept]]:
+    found: list[Kept] = []
 
     @cache
-    def made(what: str) -> Path:
-        path = tmp_path_factory.mktemp("template") / "amends.db"
-        _make(f"sqlite:///{path}", what)
-        return path
+    def kept(database: str) -> Kept:
+        if database == "sqlite":
+            file = tmp_path_factory.mktemp("kept") / "amends.db"
+            found.append(Kept(f"sqlite:///{file}", file))
+        else:
+            running = server(pytestconfig)
+            found.append(Kept(running.url(running.create())))
+        return found[-1]
 
-    return made
-
-
-@pytest.fixture(scope="session")
-def _database_with(pytestconfig: pytest.Config) -> Callable[[str], str]:
-    @cache
-    def made(what: str) -> str:
-        running = server(pytestconfig)
-        name = running.create()
-        _make(running.url(name), what)
-        return name
-
-    return made
-
-
-def _make(url: str, what: str) -> None:
-    store = Store.open(url)
-    MADE_BY[what](store)
-    store.close()
+    yield kept
+    for one in found:
+        one.close()
 
 
 @pytest.fixture
-def fresh(database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fresh:
-    """Return a context whose value is the URL of a new store: as `MADE_BY` leaves it, or with ``nothing`` in it."""
+def fresh(database: str, _kept: Callable[[str], Kept]) -> Fresh:
+    """Return a context whose value is the URL of a store that has just been emptied."""
 
     @contextmanager
-    def file(what: str = "tables") -> Iterator[str]:
-        path = tmp_path_factory.mktemp("cases") / "amends.db"
-        if what != "nothing":
-            shutil.copy(request.getfixturevalue("_file_with")(what), path)
-        yield f"sqlite:///{path}"
+    def emptied() -> Iterator[str]:
+        _kept(database).emptied()
+        yield _kept(database).url
 
-    @contextmanager
-    def served(what: str = "tables") -> Iterator[str]:
-        running = server(request.config)
-        template = "template0" if what == "nothing" else request.getfixturevalue("_database_with")(what)
-        name = running.create(template)
-        yield running.url(name)
-        running.drop(name)
+    return emptied
 
-    return file if database == "sqlite" else served
+
+@pytest.fixture
+def anew(database: str, _kept: Callable[[str], Kept]) -> Callable[..., Store]:
+    """Return a function that empties the store of the test, and opens it under a policy of its own."""
+
+    def emptied(policy: Policy | None = None) -> Store:
+        _kept(database).emptied()
+        return Store(_kept(database).engine(), policy)
+
+    return emptied
 
 
 @pytest.fixture
@@ -86,24 +112,9 @@ def url(fresh: Fresh) -> Iterator[str]:
 
 
 @pytest.fixture
-def empty_url(fresh: Fresh) -> Iterator[str]:
-    """Return the URL of a store that has no tables."""
-    with fresh("nothing") as where:
-        yield where
-
-
-@pytest.fixture
-def opening(url: str) -> Iterator[Callable[..., Store]]:
-    """Return a function that opens the store of the test under a policy of its own, as another process would."""
-    opened: list[Store] = []
-
-    def open_(policy: Policy | None = None) -> Store:
-        opened.append(Store.open(url, policy))
-        return opened[-1]
-
-    yield open_
-    for store in opened:
-        store.close()
+def opening(url: str, database: str, _kept: Callable[[str], Kept]) -> Callable[..., Store]:
+    """Return a function that opens the store of the test once more, under a policy of its own."""
+    return lambda policy=None: Store(_kept(database).engine(), policy)
 
 
 @pytest.fixture
@@ -113,9 +124,37 @@ def store(opening: Callable[..., Store]) -> Store:
 
 
 @pytest.fixture
-def busy(fresh: Fresh) -> Iterator[Store]:
-    """Return a store in which everything was done that there is to do; its making is slow, and shared."""
-    with fresh("a busy day") as where:
-        store = Store.open(where)
-        yield store
-        store.close()
+def empty_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Return the URL of a database that has no tables."""
+    if database == "sqlite":
+        yield f"sqlite:///{tmp_path}/cases/amends.db"
+        return
+    running = server(request.config)
+    name = running.create()
+    yield running.url(name)
+    running.drop(name)
+
+
+@pytest.fixture(scope="session")
+def _busy(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Callable[[str], Store]]:
+    found: list[Store] = []
+
+    @cache
+    def made(database: str) -> Store:
+        if database == "sqlite":
+            found.append(Store.open(f"sqlite:///{tmp_path_factory.mktemp('busy')}/amends.db"))
+        else:
+            running = server(pytestconfig)
+            found.append(Store.open(running.url(running.create())))
+        busy_day(found[-1])
+        return found[-1]
+
+    yield made
+    for one in found:
+        one.close()
+
+
+@pytest.fixture
+def busy(database: str, _busy: Callable[[str], Store]) -> Store:
+    """Return a store in which everything was done that there is to do; tests leave it as it is."""
+    return _busy(database)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,12 +12,12 @@ from hypothesis import strategies as st
 from sqlalchemy import String, cast, delete, select, text, update
 from sqlalchemy.exc import DatabaseError
 
-from pipeline.followup import audit, people
+from pipeline.followup import audit
 from pipeline.followup.audit import CLOCK, NIGHT, START
 from pipeline.followup.store import Store
 from pipeline.followup.tables import AUDIT, AUDITED, FEEDBACK, KEYS, METADATA, SESSIONS, USERS
 from tests.pipeline.followup.days import OPERATIONS, PASSWORD, did, staffed
-from tests.pipeline.followup.hands import ANA, AT, BO, LEA, Fresh, everything
+from tests.pipeline.followup.hands import ANA, AT, BO, LEA, everything
 
 DONE = st.lists(
     st.tuples(
@@ -33,21 +34,21 @@ DONE = st.lists(
 
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(DONE)
-def test_whatever_is_done_replaying_the_log_gives_the_tables(fresh: Fresh, done: list[tuple[Any, ...]]) -> None:
-    with fresh() as url:
-        store, at = Store.open(url), AT
-        staffed(store)
-        for case_id in (1, 2):
-            did(store, "night", case_id, ANA, 5, at)
-            did(store, "take", case_id, ANA, 5, at)
-        for name, case_id, by, number, hours in done:
-            at += timedelta(hours=hours)
-            did(store, "take", case_id, by, number, at)
-            before = everything(store)
-            if not did(store, name, case_id, by, number, at):
-                assert everything(store) == before, f"{name} was refused, and changed something all the same"
-        assert store.audit() == []
-        store.close()
+def test_whatever_is_done_replaying_the_log_gives_the_tables(
+    anew: Callable[..., Store], done: list[tuple[Any, ...]]
+) -> None:
+    store, at = anew(), AT
+    staffed(store)
+    for case_id in (1, 2):
+        did(store, "night", case_id, ANA, 5, at)
+        did(store, "take", case_id, ANA, 5, at)
+    for name, case_id, by, number, hours in done:
+        at += timedelta(hours=hours)
+        did(store, "take", case_id, by, number, at)
+        before = everything(store)
+        if not did(store, name, case_id, by, number, at):
+            assert everything(store) == before, f"{name} was refused, and changed something all the same"
+    assert store.audit() == []
 
 
 def test_a_busy_day_follows_from_the_log(busy: Store) -> None:
@@ -80,8 +81,6 @@ def test_an_empty_log_is_in_order(store: Store) -> None:
 
 
 def test_neither_words_nor_secrets_are_in_the_log(busy: Store) -> None:
-    people.change_user(busy, LEA, "bo", password=PASSWORD + "!")
-    key, feed = people.add_key(busy, LEA, "crm", ["read"]), people.new_feed(busy, ANA)
     with busy.engine.connect() as connection:
         columns = [cast(AUDIT.c[name], String) for name in ("who", "origin", "what", "detail", "rows")]
         raw = "\n".join("\n".join(map(str, row)) for row in connection.execute(select(*columns)))
@@ -92,17 +91,18 @@ def test_neither_words_nor_secrets_are_in_the_log(busy: Store) -> None:
         digests |= set(connection.execute(select(SESSIONS.c.digest)).scalars())
     assert len(said) >= 3
     assert all(one.startswith("zebra") for one in said)
-    assert len(hashes) == 2
+    assert len(hashes) == 1
+    assert len(digests) > 4
     assert "gave" in raw  # it is the log that we look at
     # "leaving" is a word that speaks for a reason
-    for secret in ("zebra", "leaving", "never again", PASSWORD, "argon2", key, feed, *hashes, *digests):
+    for secret in ("zebra", "leaving", "never again", PASSWORD, "argon2", "amends_", *hashes, *digests):
         assert secret not in raw
 
 
 def test_of_words_the_log_has_what_tells_whether_they_were_changed(busy: Store) -> None:
-    with busy.engine.begin() as connection:
+    with busy.engine.connect() as connection:
         connection.execute(update(FEEDBACK).where(FEEDBACK.c.id == 1).values(text="another"))
-    assert busy.audit() == ["row 1 of feedback was changed past the audit log: text"]
+        assert audit.verify(connection) == ["row 1 of feedback was changed past the audit log: text"]
 
 
 @pytest.mark.parametrize("change", ["update", "delete", "replace", "truncate"])

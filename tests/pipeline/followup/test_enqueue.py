@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.followup import casework, claims
 from pipeline.followup.case import LIVE, Enqueued
 from pipeline.followup.store import Store
-from tests.pipeline.followup.hands import ANA, AT, LATER, NIGHT, Fresh, cases, close, everything, fill, one
+from tests.pipeline.followup.hands import ANA, AT, LATER, NIGHT, cases, close, everything, fill, one
 from tests.pipeline.followup.lists import escalation, listed, said
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -195,28 +196,26 @@ DUMPS = st.lists(
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(DUMPS)
-def test_whatever_comes_nothing_doubles_and_repeating_is_void(fresh: Fresh, dumps: object) -> None:
-    with fresh() as url:
-        store, at = Store.open(url), AT
-        for texts, case_id, handled, days in dumps:  # type: ignore[attr-defined]
-            by_customer: dict[str, list[dict[str, object]]] = {}
-            for customer, number, priority in texts:
-                by_customer.setdefault(customer, []).append(said(f"{customer}{number}", priority * 10.0))
-            table = listed(*(escalation(customer, *entries) for customer, entries in by_customer.items()))
-            at += days * DAY
-            assert sum(store.enqueue(table, at=at)) == table.num_rows
-            before = everything(store)
-            assert store.enqueue(table, at=at + HOUR) == Enqueued(0, 0, 0, table.num_rows)
-            assert everything(store) == before
-            check(store, {f"{customer}{number}" for customer, number, _ in texts})
-            if handled and case_id in {case.id for case in cases(store)}:
-                claims.take(store, case_id, ANA, at=at)
-                if handled == "contacted":
-                    casework.contacted(store, case_id, ANA, at=at)
-                else:
-                    casework.close(store, case_id, ANA, handled, "people", at=at)
-        assert store.audit() == []
-        store.close()
+def test_whatever_comes_nothing_doubles_and_repeating_is_void(anew: Callable[..., Store], dumps: object) -> None:
+    store, at = anew(), AT
+    for texts, case_id, handled, days in dumps:  # type: ignore[attr-defined]
+        by_customer: dict[str, list[dict[str, object]]] = {}
+        for customer, number, priority in texts:
+            by_customer.setdefault(customer, []).append(said(f"{customer}{number}", priority * 10.0))
+        table = listed(*(escalation(customer, *entries) for customer, entries in by_customer.items()))
+        at += days * DAY
+        assert sum(store.enqueue(table, at=at)) == table.num_rows
+        before = everything(store)
+        assert store.enqueue(table, at=at + HOUR) == Enqueued(0, 0, 0, table.num_rows)
+        assert everything(store) == before
+        check(store, {f"{customer}{number}" for customer, number, _ in texts})
+        if handled and case_id in {case.id for case in cases(store)}:
+            claims.take(store, case_id, ANA, at=at)
+            if handled == "contacted":
+                casework.contacted(store, case_id, ANA, at=at)
+            else:
+                casework.close(store, case_id, ANA, handled, "people", at=at)
+    assert store.audit() == []
 
 
 def check(store: Store, texts: set[str]) -> None:

@@ -20,7 +20,7 @@ from pipeline.followup.policy import Policy, Webhook
 from pipeline.followup.store import Store
 from pipeline.followup.tables import CORRECTIONS, GIFTS, OUTBOX
 from tests.pipeline.followup.days import SCHEMA
-from tests.pipeline.followup.hands import ANA, AT, BO, HOOKED, Fresh, at_once, cases, everything, fill, one
+from tests.pipeline.followup.hands import ANA, AT, BO, HOOKED, at_once, cases, everything, fill, one
 from tests.pipeline.followup.lists import escalation, listed, said
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -125,29 +125,27 @@ GIVEN = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 6_000), st.integers
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(GIVEN)
-def test_no_way_of_giving_passes_a_budget(fresh: Fresh, given_: list[tuple[int, int, int]]) -> None:
+def test_no_way_of_giving_passes_a_budget(anew: Callable[..., Store], given_: list[tuple[int, int, int]]) -> None:
     policy = Policy.model_validate({"budget": {"per_case": 60.1, "per_day": 100.3}, "lease_minutes": 99_999})
-    with fresh() as url:
-        store, at = Store.open(url, policy), AT
-        for case in fill(store, 90.0, 80.0, 70.0):
-            claims.take(store, case.id, ANA, at=AT)
-        for number, cents, hours in given_:
-            at += timedelta(hours=hours)
-            left = casework.left_to_give(store, store.case(number), "ana", at)
-            try:
-                casework.give(store, number, ANA, cents / 100, "flowers", at=at)
-                assert cents / 100 <= left + 1e-9
-            except CaseworkError:
-                assert cents / 100 > left - 1e-9
-        with store.engine.connect() as connection:
-            gifts = connection.execute(select(GIFTS)).all()
-        for number in (1, 2, 3):
-            of_case = [gift for gift in gifts if gift.case_id == number]
-            assert sum(cents_of(gift.amount) for gift in of_case) <= 6_010
-            assert cents_of(store.case(number).spent) == sum(cents_of(gift.amount) for gift in of_case)
-        for day in {gift.at.date() for gift in gifts}:
-            assert sum(cents_of(gift.amount) for gift in gifts if gift.at.date() == day) <= 10_030
-        store.close()
+    store, at = anew(policy), AT
+    for case in fill(store, 90.0, 80.0, 70.0):
+        claims.take(store, case.id, ANA, at=AT)
+    for number, cents, hours in given_:
+        at += timedelta(hours=hours)
+        left = casework.left_to_give(store, store.case(number), "ana", at)
+        try:
+            casework.give(store, number, ANA, cents / 100, "flowers", at=at)
+            assert cents / 100 <= left + 1e-9
+        except CaseworkError:
+            assert cents / 100 > left - 1e-9
+    with store.engine.connect() as connection:
+        gifts = connection.execute(select(GIFTS)).all()
+    for number in (1, 2, 3):
+        of_case = [gift for gift in gifts if gift.case_id == number]
+        assert sum(cents_of(gift.amount) for gift in of_case) <= 6_010
+        assert cents_of(store.case(number).spent) == sum(cents_of(gift.amount) for gift in of_case)
+    for day in {gift.at.date() for gift in gifts}:
+        assert sum(cents_of(gift.amount) for gift in gifts if gift.at.date() == day) <= 10_030
 
 
 def cents_of(amount: float) -> Fraction:

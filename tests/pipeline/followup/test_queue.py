@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from pipeline.followup import casework, claims
 from pipeline.followup.case import Case
 from pipeline.followup.queue import SORTS, TABS, Filter, above, callbacks, counts, every, facets, page
 from pipeline.followup.store import Store
-from tests.pipeline.followup.hands import ANA, AT, BO, Fresh, cases, close, fill, one
+from tests.pipeline.followup.hands import ANA, AT, BO, cases, close, fill, one
 from tests.pipeline.followup.lists import escalation, listed, said
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -219,27 +220,25 @@ STEPS = st.lists(
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_the_counts_of_the_tabs_are_those_of_their_pages(
-    fresh: Fresh, steps: list[tuple[str, int, object, int]]
+    anew: Callable[..., Store], steps: list[tuple[str, int, object, int]]
 ) -> None:
-    with fresh() as url:
-        store, at = Store.open(url), AT
-        fill(store, *[50.0] * 6)
-        for name, number, by, hours in steps:
-            work = {
-                "take": lambda n, by: claims.take(store, n, by, at=at),  # noqa: B023
-                "release": lambda n, by: claims.release(store, n, by, at=at),  # noqa: B023
-                "contacted": lambda n, by: casework.contacted(store, n, by, at=at),  # noqa: B023
-                "no_answer": lambda n, by: casework.no_answer(store, n, by, at + 3 * HOUR, at=at),  # noqa: B023
-                "close": lambda n, by: casework.close(store, n, by, "lost", "price", at=at),  # noqa: B023
-            }
-            at += hours * HOUR / 4
-            for each in ("take", name) if name != "wait" else ():
-                try:
-                    work[each](number, by)
-                except ValueError:
-                    break
-        agree(store, at)
-        store.close()
+    store, at = anew(), AT
+    fill(store, *[50.0] * 6)
+    for name, number, by, hours in steps:
+        work = {
+            "take": lambda n, by: claims.take(store, n, by, at=at),  # noqa: B023
+            "release": lambda n, by: claims.release(store, n, by, at=at),  # noqa: B023
+            "contacted": lambda n, by: casework.contacted(store, n, by, at=at),  # noqa: B023
+            "no_answer": lambda n, by: casework.no_answer(store, n, by, at + 3 * HOUR, at=at),  # noqa: B023
+            "close": lambda n, by: casework.close(store, n, by, "lost", "price", at=at),  # noqa: B023
+        }
+        at += hours * HOUR / 4
+        for each in ("take", name) if name != "wait" else ():
+            try:
+                work[each](number, by)
+            except ValueError:
+                break
+    agree(store, at)
 
 
 def agree(store: Store, at: object) -> None:

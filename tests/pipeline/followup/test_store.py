@@ -127,13 +127,15 @@ def test_what_was_written_is_there_for_who_comes_later(opening: Callable[..., St
     assert opening().case(1).text == "words of C-1"
 
 
-def test_a_store_that_does_not_answer_says_so(store: Store, database: str) -> None:
+def test_a_store_that_does_not_answer_says_so(empty_url: str, database: str) -> None:
+    store = Store.open(empty_url)
     assert store.check() is None
     with store.engine.begin() as connection:
         for table in reversed(METADATA.sorted_tables):
             table.drop(connection)
     absent = "no such table: cases" if database == "sqlite" else 'relation "cases" does not exist'
     assert str(store.check()).startswith(f"the case store does not answer: {absent}")
+    store.close()
 
 
 def test_two_runs_of_the_same_list_at_once_open_it_once(empty_url: str) -> None:

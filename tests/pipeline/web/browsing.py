@@ -134,21 +134,14 @@ class Desk:
         return f"/enter/{sessions.link(self.store, name)}"
 
 
-@pytest.fixture(scope="session", name="migrated")
-def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("migrated") / "amends.db"
-    Store.open(f"sqlite:///{path}").close()
-    return path
-
-
 @pytest.fixture(scope="session", name="serving")
-def _serving(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+def _serving(_migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Return a context whose value is a desk that is served under a policy, over an empty store."""
 
     @contextmanager
     def serving(policy: Policy | None = None, **options: Any) -> Iterator[Desk]:
         path = tmp_path_factory.mktemp("desk") / "amends.db"
-        shutil.copy(migrated, path)
+        shutil.copy(_migrated, path)
         store = Store.open(f"sqlite:///{path}", policy)
         # No test here asks for a score, so the model is for ever on its way.
         app = create_app(store=store, scorer=Loading(lambda: pytest.fail("nobody scores here")), **options)
@@ -213,6 +206,13 @@ class Watched:
     def _dismiss(self, dialog: Any) -> None:
         self.complaints.append(f"a dialog: {dialog.message}")
         dialog.dismiss()
+
+
+def press(page: Any, *keys: str) -> None:
+    """Press keys one after the other, once the page takes any."""
+    page.wait_for_selector("#show-keys:not([hidden])", state="attached")
+    for key in keys:
+        page.keyboard.press(key)
 
 
 def furnish(desk: Desk, word: str = "refund", text: str = "refund now", who: str = "ana") -> dict[str, int]:

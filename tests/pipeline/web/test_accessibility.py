@@ -12,7 +12,7 @@ from pipeline.config import ROOT
 from pipeline.followup import claims
 from pipeline.followup.audit import Actor
 from pipeline.web.language import languages
-from tests.pipeline.web.browsing import Chromium, Desk, Watched, _chromium, _migrated, _serving, furnish, lacking  # noqa: F401
+from tests.pipeline.web.browsing import Chromium, Desk, Watched, _chromium, _serving, furnish, lacking  # noqa: F401
 
 pytestmark = pytest.mark.browser
 AXE = ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
@@ -164,7 +164,9 @@ def test_axe_finds_nothing_in_what_a_page_answers(
         assert checked.looked == 6
 
 
-def test_axe_finds_nothing_on_an_empty_desk_or_before_it(chromium: Chromium, serving: Any, axe: Path, language: str) -> None:
+def test_axe_finds_nothing_on_an_empty_desk_or_before_it(
+    chromium: Chromium, serving: Any, axe: Path, language: str
+) -> None:
     with serving(demo=True) as desk:
         with audited(chromium, desk, axe, "ana", language=language) as seen:
             checked = Checked(seen, RUN)

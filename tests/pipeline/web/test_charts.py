@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from jinja2 import DictLoader, Template
 from markupsafe import Markup
 
-from pipeline.followup.figures import Contact, Rate, change, contact
-from pipeline.followup.ledger import Agent, Kind, Ledger, Week, Worth
+from pipeline.followup.figures import Contact, Rate, Worth, change, contact
+from pipeline.followup.ledger import Agent, Kind, Ledger, Week
 from pipeline.web.charts import Pair, Row, Shift, bars, columns, spread
 from pipeline.web.display import Display
 from pipeline.web.language import Language

@@ -116,7 +116,7 @@ def test_several_records_are_several_customers_and_each_has_one_case(program: Pr
     answer = program.post("/v1/feedback", json={"records": records})
     assert became(answer) == ["opened"] * 3
     assert sorted(case.customer_id or "" for case in cases(store)) == ["", "A", "B"]
-    assert {case.case_key: case.n_texts for case in cases(store)}["A"] == 1 or len(store.case(1).texts) == 2
+    assert sorted(case.n_texts for case in cases(store)) == [1, 1, 2]
 
 
 def test_what_cannot_be_used_is_reported_and_the_rest_goes_on(program: Program, store: Store) -> None:

@@ -38,6 +38,9 @@ class Seen(HTMLParser):
             if name in SEEN:
                 self.handle_data(value or "")
 
+    def handle_endtag(self, tag: str) -> None:
+        self._within = ""
+
     def handle_data(self, data: str) -> None:
         if data.strip() and self._within not in NEVER_SEEN:
             self.texts.add(" ".join(data.split()))
