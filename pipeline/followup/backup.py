@@ -44,7 +44,7 @@ def backup(url: str, file: Path) -> None:
 
 
 def restore(url: str, file: Path, *, replace: bool = False) -> None:
-    """Make the store at `url` what it was when `file` was written; its audit log is checked, of SQLite before it counts.
+    """Make the store at `url` what it was when `file` was written; its audit log is checked (SQLite: before it counts).
 
     Raises
     ------

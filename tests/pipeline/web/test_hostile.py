@@ -1,0 +1,224 @@
+"""85 hostile texts in every field, on every page, in every export and form: each page is made of what ours are made of.
+
+Each page is held against the same page of a desk with harmless texts: the same elements with the same attributes in the
+same order, and nothing of a text outside of what stands between them.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from httpx2 import Response
+from starlette.testclient import TestClient
+
+from pipeline.followup import answers, casework, claims, promoters
+from pipeline.followup.audit import NIGHT
+from pipeline.followup.policy import Policy, Thanks
+from pipeline.followup.queue import Filter, page
+from pipeline.followup.store import Store
+from pipeline.triage.answers import PROMOTERS
+from pipeline.web.app import create_app
+from pipeline.web.marking import visible
+from pipeline.web.scorer import Loading
+from tests.pipeline.followup.hands import ANA
+from tests.pipeline.followup.lists import escalation, listed, said
+from tests.pipeline.web.conftest import Browser, sign_in
+from tests.pipeline.web.hostile import HOSTILE
+from tests.pipeline.web.looking import Page, in_book, in_csv
+
+NOW = datetime.now(UTC)
+# Half of a pair comes no further than the API, which says so (test_api); Arrow and forms cannot even carry it.
+TEXTS = [re.sub("[\ud800-\udfff]", "\ufffd", text) for text in HOSTILE]
+PLAIN = [f"plain words {number}" for number in range(len(TEXTS))]
+FIRST = len(TEXTS) - 60  # the last sixty stay open; of the others some are mine, some closed, some to be called again
+POLICY = Policy(thanks=Thanks(most=200))
+
+
+@dataclass
+class Desk:
+    """A desk on which texts stand in every field there is; `cases` are the numbers of theirs, in their order."""
+
+    store: Store
+    texts: list[str]
+    cases: list[int]
+    ana: Browser
+    nobody: Browser
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    yield from _desk(tmp_path_factory.mktemp("plain"), PLAIN)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    yield from _desk(tmp_path_factory.mktemp("hostile"), TEXTS)
+
+
+def _desk(folder: Path, texts: list[str]) -> Iterator[Desk]:
+    store = Store.open(f"sqlite:///{folder}/amends.db", POLICY)
+    app = create_app(store=store, scorer=Loading(lambda: pytest.fail("no page needs a model")))
+    ana = Browser(app, store, sign_in(store, "ana", "admin"))
+    sign_in(store, "bo", "agent")
+    rows = [
+        escalation(
+            f"K-{number}", said(text, 98.0 - number / 10, id="lead", channel=text, lang=text, labels=[text]),
+            said(f"again: {text}", 5.0, id=text, source=text, channel=text, lang=text, labels=[text], nps=3.0),
+            customer_id=text, channel=text, lang=text, urgency=text, complaint_type=text, sentiment=text,
+            signals=[text, text], review=True, review_reason=text, model_version=text,
+            reasons=[{"factor": text, "contribution": 60.0, "words": [text]},
+                     {"factor": "urgency", "contribution": 30.0, "words": []}],
+        )
+        for number, text in enumerate(texts)
+    ]  # fmt: skip
+    store.enqueue(listed(*rows), at=NOW - timedelta(days=20))
+    by_key = {case.case_key: case.id for case in page(store, Filter("all"), "ana", limit=1_000).cases}
+    cases = [by_key[f"K-{number}"] for number in range(len(texts))]
+    for number, (case, text) in enumerate(zip(cases[:FIRST], texts, strict=False)):
+        _work(store, case, text, number % 3)
+    praise = [
+        {"case_key": f"P-{number}", "id": text, "customer_id": text, "customer_value": 1.0, "reach": None, "nps": 10.0,
+         "channel": text, "lang": text, "created_at": None, "text": text, "source": text}
+        for number, text in enumerate(texts)
+    ]  # fmt: skip
+    with store.change(NIGHT) as change:
+        promoters.take_in(change, POLICY, pa.Table.from_pylist(praise, schema=PROMOTERS))
+    promoters.thank(store, 1, ANA)
+    yield Desk(store, texts, cases, ana, Browser(app, store))
+    store.close()
+
+
+def _work(store: Store, case: int, text: str, state: int) -> None:
+    at = (NOW, NOW, NOW - timedelta(days=19))[state]
+    claims.take(store, case, ANA, at=at)
+    casework.remark(store, case, ANA, text, at=at)
+    casework.give(store, case, ANA, 0.5, text, at=at)
+    if state == 1:
+        casework.no_answer(store, case, ANA, NOW + timedelta(days=1), note=text, at=at)
+    if state == 2:
+        casework.close(store, case, ANA, "lost", "price", note=text, at=at)
+
+
+def shape(answer: Response) -> list[tuple[str, tuple[str, ...]]]:
+    """Return what a page is made of; marked words and hidden characters have elements of their own, one for each."""
+    parsed = Page(answer.text)
+    for tag, given in parsed.elements:
+        for name in ("href", "src", "action"):
+            address = given.get(name)
+            assert address is None or re.fullmatch(r"(/(?![/\\])|#)[\x21-\x7e]*", address), (tag, name, address)
+    ours = [(tag, tuple(given)) for tag, given in parsed.elements]
+    return [one for one in ours if one not in (("mark", ()), ("span", ("class", "title")))]
+
+
+def same(hostile: Response, plain: Response, *statuses: int) -> None:
+    assert hostile.status_code == plain.status_code
+    assert hostile.status_code in (statuses or (200,))
+    assert shape(hostile) == shape(plain)
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", hostile.text)
+    for header, value in hostile.headers.items():
+        assert value.isprintable(), header
+
+
+PAGES = ["/", "/?page=2", "/?tab=all", "/?tab=all&page=2", "/?tab=mine", "/?tab=overdue", "/?tab=review", "/?tab=closed",
+         "/thanks", "/thanks?page=2", "/ask", "/log", "/account", "/docs", "/ledger", "/ledger?days=365&by_agent=true",
+         "/?marked=1", "/?tab=all&sort=value", "/sign-in", "/nowhere"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_made_as_ever(hostile: Desk, plain: Desk, path: str) -> None:
+    same(hostile.ana.get(path), plain.ana.get(path), 200, 303, 404)
+
+
+def test_every_case_is_made_as_ever_and_shows_the_whole_text(hostile: Desk, plain: Desk) -> None:
+    for text, one, other in zip(hostile.texts, hostile.cases, plain.cases, strict=True):
+        answer = hostile.ana.get(f"/cases/{one}")
+        same(answer, plain.ana.get(f"/cases/{other}"))
+        assert Page(answer.text).text.count(" ".join(visible(text.replace("\x00", "\u2400")).split())) >= 2
+
+
+def test_what_is_typed_is_words(hostile: Desk, plain: Desk) -> None:
+    """In every form that comes back with what was typed, and in every address."""
+    mine, others = zip(hostile.cases, plain.cases, strict=True), zip(hostile.texts, plain.texts, strict=True)
+    for (one, other), (text, words) in list(zip(mine, others, strict=True))[::3][:9]:
+        assert hostile.store.case(one).status == plain.store.case(other).status
+    (one, other) = hostile.cases[0], plain.cases[0]
+    for text, words in zip(hostile.texts, plain.texts, strict=True):
+        for action, name, more in (("no-answer", "exact", "note"), ("give", "amount", "what"), ("close", "outcome", "note"),
+                                   ("hand-over", "to", "note"), ("label", "label", "text"), ("step", "step", "note")):  # fmt: skip
+            answers_ = [desk.ana.press(f"/cases/{case}/{action}", **{name: typed or "x", more: typed or "x"})
+                        for desk, case, typed in ((hostile, one, text[:4_000]), (plain, other, words))]  # fmt: skip
+            same(*answers_, 422)
+        for query in ("q", "channel", "lang", "value", "sort", "tab", "urgency", "page", "marked"):
+            same(*(desk.ana.get("/", params={query: typed[:2_000] or "x"}) for desk, typed in ((hostile, text), (plain, words))),
+                 200, 422)  # fmt: skip
+        same(
+            *(
+                desk.nobody.get("/sign-in", params={"next": typed[:2_000]})
+                for desk, typed in ((hostile, text), (plain, words))
+            )
+        )
+
+
+def test_an_export_has_every_text_and_none_of_them_runs(hostile: Desk) -> None:
+    for kind, read in (("csv", in_csv), ("xlsx", in_book)):
+        found = read(hostile.ana.get(f"/export.{kind}?tab=all"))
+        assert len(found) == len([case for case in hostile.cases if hostile.store.case(case).live])
+        assert not [cell for cell in found if kind == "csv" and re.match(r"[=+\-@\t\r]", cell)]
+
+
+def test_the_api_and_the_calendar_hold_every_text_as_data(hostile: Desk) -> None:
+    demo = TestClient(
+        create_app(store=hostile.store, scorer=Loading(lambda: None), demo=True), base_url="http://127.0.0.1"
+    )  # type: ignore[arg-type,return-value]
+    found = demo.get("/v1/escalations?limit=1000")
+    assert found.content.isascii()
+    live = [case for case in hostile.cases if hostile.store.case(case).live]
+    assert {row["id"]: row["text"] for row in found.json()["escalations"]} == {
+        case: hostile.store.case(case).text for case in live
+    }
+    address = re.search(r"/calendar/[\w-]+\.ics", hostile.ana.press("/account/calendar").text)
+    assert address
+    feed = hostile.nobody.get(address[0]).text
+    lines = {re.split("[:;]", line)[0] for line in feed.split("\r\n") if line and not line.startswith(" ")}
+    assert not lines & {"ATTACH", "ATTENDEE", "X", "Set-Cookie"}
+    assert (
+        feed.count("BEGIN:VEVENT")
+        == feed.count("END:VEVENT")
+        == len([c for c in live if hostile.store.case(c).next_at])
+    )
+
+
+def test_views_and_promoters_and_answers_take_any_text(hostile: Desk, plain: Desk) -> None:
+    for text, words in zip(hostile.texts, plain.texts, strict=True):
+        for desk, typed in ((hostile, text), (plain, words)):
+            kept = desk.ana.press("/views", name=typed[:999] or "x", query=f"q={typed[:99]}")
+            assert kept.status_code == 303
+        same(hostile.ana.get("/?tab=closed"), plain.ana.get("/?tab=closed"))
+        for desk in (hostile, plain):
+            desk.ana.press(f"/views/{_last_view(desk)}/remove")
+    assert [answers.due_to_ask(desk.store, NOW) != [] for desk in (hostile, plain)] == [True, True]
+
+
+def _last_view(desk: Desk) -> Any:
+    found = re.findall(r"/views/(\d+)/remove", desk.ana.get("/?tab=closed").text)
+    assert len(found) == 1
+    return found[0]
+
+
+def test_no_log_line_holds_what_was_written(hostile: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for path in ("/?tab=all", f"/cases/{hostile.cases[0]}", "/log", "/export.csv"):
+        hostile.ana.get(path)
+    for text in hostile.texts:
+        hostile.ana.press(f"/cases/{hostile.cases[0]}/note", note=text)
+        hostile.ana.get("/", params={"value": text[:500]})
+    # The test's own client tells what it asks for; nobody else has anything to say.
+    assert [record.getMessage() for record in caplog.records if not record.name.startswith("httpx2")] == []
