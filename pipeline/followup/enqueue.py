@@ -98,7 +98,8 @@ class Enqueuing:
             "steps": {}, "ask_at": None, "asked_at": None, "nps_after": None, "answered_at": None,
         }  # fmt: skip
         if last is not None and since is not None and since <= timedelta(days=self.policy.reopen_days):
-            self.change.update(CASES, last.id, row)
+            # It waits for a person anew: the ledger's time to first contact begins here.
+            self.change.update(CASES, last.id, row | {"opened_at": at})
             self._attach(last.id, escalation.case_key, new, "reopened", after=last.outcome, second_failure=second)
             return "reopened"
         row |= {

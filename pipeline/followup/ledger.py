@@ -6,6 +6,7 @@ whenever it was opened.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,13 +25,11 @@ from sqlalchemy import (
     extract,
     func,
     literal_column,
-    null,
     select,
 )
 
 from pipeline.followup import figures
 from pipeline.followup.case import OUTCOMES
-from pipeline.followup.columns import Instant
 from pipeline.followup.figures import Change, Contact, Rate, Worth
 from pipeline.followup.store import Store
 from pipeline.followup.tables import AUDIT, CASES
@@ -205,19 +204,19 @@ class _Book:
         return _total((max(0, took), count) for took, count in self.connection.execute(query))
 
     def weeks(self, spans: Sequence[tuple[datetime, datetime]]) -> tuple[Week, ...]:
-        """Return what was opened, closed and resolved in each of `spans`."""
-        begins, ends = bindparam("begins", type_=Instant), bindparam("ends", type_=Instant)
-        # The indexes are on these expressions: one on the columns themselves would draw the queue away from its own.
-        moments = (func.nullif(moment, null(), type_=Instant) for moment in (_C.opened_at, _C.closed_at))
-        opened, closed = ((moment >= begins) & (moment < ends) for moment in moments)
-        query = select(
-            select(func.count()).where(opened).scalar_subquery(),
-            select(func.count()).where(closed).scalar_subquery(),
-            select(func.count().filter(_C.outcome == "resolved")).where(closed).scalar_subquery(),
-        )
+        """Return what was opened, closed and resolved in each of `spans`, which follow each other."""
+        if not spans:
+            return ()
+        begins, ends = spans[0][0], spans[-1][1]
+        opened = select(_C.opened_at).where(_C.opened_at >= begins, _C.opened_at < ends)
+        closed = select(_C.closed_at, _C.outcome).where(_C.closed_at >= begins, _C.closed_at < ends)
+        starts = [start for start, _ in spans]
+        came = Counter(bisect_right(starts, moment) for moment in self.connection.execute(opened).scalars())
+        ended = Counter((bisect_right(starts, moment), outcome == "resolved")
+                        for moment, outcome in self.connection.execute(closed))  # fmt: skip
         return tuple(
-            Week(first, *self.connection.execute(query, {"begins": first, "ends": after}).one())
-            for first, after in spans
+            Week(start, came[place], ended[place, True] + ended[place, False], ended[place, True])
+            for place, start in enumerate(starts, 1)
         )
 
     def agents(self) -> tuple[Agent, ...]:

@@ -18,7 +18,7 @@ from pipeline.followup.policy import Policy
 from pipeline.followup.store import Store
 from pipeline.followup.tables import METADATA
 from tests.pipeline.followup.days import busy_day
-from tests.pipeline.followup.hands import Fresh
+from tests.pipeline.followup.hands import Fresh, quick_passwords
 from tests.postgres import server
 
 _TABLES = list(METADATA.tables)
@@ -146,7 +146,8 @@ def _busy(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config)
         else:
             running = server(pytestconfig)
             found.append(Store.open(running.url(running.create())))
-        busy_day(found[-1])
+        with quick_passwords():
+            busy_day(found[-1])
         return found[-1]
 
     yield made

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select
 
-from pipeline.followup import casework, claims
+from pipeline.followup import casework, claims, people, sessions
 from pipeline.followup.audit import Actor
 from pipeline.followup.case import Case
 from pipeline.followup.policy import Policy, Webhook
@@ -86,6 +88,18 @@ def at_once(*work: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join()
     return results
+
+
+@contextmanager
+def quick_passwords() -> Iterator[PasswordHasher]:
+    """Let passwords be hashed in no time, as they must never be; yield what hashes them."""
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (people, sessions):
+            patch.setattr(module, "HASHER", quick)
+        sessions._nobodys.cache_clear()
+        yield quick
+    sessions._nobodys.cache_clear()
 
 
 def in_children(*work: Callable[[], Any], limit: int = 120) -> list[int]:
