@@ -97,13 +97,20 @@
     });
   }
 
-  // A note that is half written stays in this tab until it is sent, whatever is pressed meanwhile.
+  // A note that is half written stays in this tab until it has arrived, whatever is pressed meanwhile.
   const who = find(".top nav bdi")?.textContent;
+  for (const sent of Object.keys(sessionStorage).filter((key) => key.startsWith("sent "))) {
+    if (document.body.classList.contains("error-page")) sessionStorage.setItem(sent.slice(5), sessionStorage.getItem(sent));
+    sessionStorage.removeItem(sent);
+  }
   for (const note of document.querySelectorAll("textarea[name]")) {
     const place = `${who} ${note.form.getAttribute("action")}`;
     note.value ||= sessionStorage.getItem(place) ?? "";
     note.addEventListener("input", () => sessionStorage.setItem(place, note.value));
-    note.form.addEventListener("submit", () => sessionStorage.removeItem(place));
+    note.form.addEventListener("submit", () => {
+      sessionStorage.removeItem(place);
+      if (note.value) sessionStorage.setItem(`sent ${place}`, note.value);
+    });
   }
   find("form[action='/sign-out']")?.addEventListener("submit", () => sessionStorage.clear());
 

@@ -124,7 +124,7 @@ def test_a_new_matter_within_the_window_opens_the_case_again(store: Store, outco
     assert (case.status, case.owner, case.outcome, case.root_cause, case.closed_at) == ("open", None, None, None, None)
     assert (case.priority, case.text, case.second_failure) == (95.0, "again!", failed)
     assert (case.first_contact_at, case.ask_at, case.steps, case.nps_before) == (None, None, {}, 2.0)
-    assert (case.opened_at, case.due_at, case.spent) == (closed.opened_at, again + 8 * HOUR, 20.0)
+    assert (case.opened_at, case.due_at, case.spent) == (again, again + 8 * HOUR, 20.0)
     assert sorted(text.text for text in case.texts) == ["again!", "gone"]
     assert case.events[-1].what == "reopened"
     assert case.events[-1].detail == {"after": outcome, "second_failure": failed, "texts": 1}

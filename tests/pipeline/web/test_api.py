@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 from starlette.testclient import TestClient
 
 from models.schema import Schema
 from models.triage import TriageModel
+from pipeline.followup import claims
 from pipeline.followup.store import Store
 from pipeline.triage.scoring import Scorer
 from pipeline.web.app import create_app
-from pipeline.web.body import JSON_LIMIT
 from pipeline.web.scorer import Loading
+from tests.pipeline.followup.hands import ANA, close
 from tests.pipeline.web.conftest import BASE, NIGHT, escalations
 
 
@@ -54,38 +55,6 @@ def test_a_thousand_records_are_taken_and_one_more_is_not(client: TestClient) ->
     assert (refused.status_code, refused.json()["detail"][:28]) == (422, "the body has 1,001 records; ")
 
 
-@pytest.mark.parametrize(
-    ("body", "sentence"),
-    [
-        ("{}", "the body has no list 'records'"),
-        ('"text"', "the body has no list 'records'"),
-        ('{"records": []}', "the body has 0 records"),
-        ('{"records": ["late"]}', "record 1 is not an object"),
-        ('{"records": [{"text": "a"}], "model": "x"}', "the body has the unknown key 'model'"),
-        ('{"records": [{"text": NaN}]}', "the body is not JSON: NaN is not a number in JSON"),
-        ('{"records": [', "the body is not JSON: "),
-        ("[" * 100_000, "the body is nested too deeply"),
-        (b'{"records": [{"text": "\xff"}]}', "the body is not text in UTF-8"),
-    ],
-)
-def test_what_cannot_be_read_is_said(client: TestClient, body: str | bytes, sentence: str) -> None:
-    answer = client.post("/v1/score", content=body, headers={"content-type": "application/json"})
-    assert answer.status_code == 422
-    assert answer.json()["detail"].startswith(sentence)
-
-
-def test_a_body_of_another_kind_or_too_long_is_refused(client: TestClient) -> None:
-    assert client.post("/v1/score", content="text=a", headers={"content-type": "text/plain"}).status_code == 415
-    long = client.post("/v1/score", content=b" " * (JSON_LIMIT + 1), headers={"content-type": "application/json"})
-    assert (long.status_code, long.json()["detail"][:42]) == (413, "the body is larger than 4,194,304 bytes; s")
-
-    def stream() -> Any:
-        for _ in range(80):
-            yield b" " * 65_536
-
-    assert client.post("/v1/score", content=stream(), headers={"content-type": "application/json"}).status_code == 413
-
-
 def test_half_an_emoji_spoils_its_record_alone(client: TestClient) -> None:
     body = r'{"records": [{"text": "fine"}, {"text": "\ud83d"}]}'
     answer = client.post("/v1/score", content=body, headers={"content-type": "application/json"})
@@ -100,9 +69,47 @@ def test_the_queue_in_parts(client: TestClient, store: Store) -> None:
     assert (first["total"], first["next"]) == (3, 2)
     rest = client.get("/v1/escalations?limit=2&offset=2").json()
     assert ([row["rank"] for row in rest["escalations"]], rest["next"]) == ([3], None)
-    assert client.get("/v1/escalations?status=resolved").json()["total"] == 0
-    wrong = client.get("/v1/escalations?status=lost")
-    assert (wrong.status_code, wrong.json()["detail"][:21]) == (422, "status must be one of")
+    beyond = client.get("/v1/escalations?offset=9").json()
+    assert (beyond["escalations"], beyond["total"], beyond["next"]) == ([], 3, None)
+
+
+def test_a_part_of_the_queue_says_what_a_case_is(client: TestClient, store: Store) -> None:
+    store.enqueue(escalations("one"), at=NIGHT)
+    [row] = client.get("/v1/escalations").json()["escalations"]
+    assert (row["text"], row["status"], row["owner"]) == ("one", "open", None)
+    assert sum(reason["contribution"] for reason in row["reasons"]) == pytest.approx(row["priority"])
+    assert datetime.fromisoformat(row["due_at"]) == NIGHT + timedelta(hours=8)
+    assert not row.keys() & {"texts", "events", "gifts"}  # what agents wrote stays at the desk
+
+
+def test_each_list_of_the_queue(client: TestClient, store: Store) -> None:
+    store.enqueue(escalations("one", "two", "three"), at=NIGHT)
+    claims.take(store, 1, ANA)
+    close(store, 2)
+    found = {
+        tab: client.get(f"/v1/escalations?tab={tab}").json() for tab in ("free", "overdue", "all", "closed", "review")
+    }
+    assert {tab: part["total"] for tab, part in found.items()} == {
+        "free": 1, "overdue": 2, "all": 2, "closed": 1, "review": 0
+    }  # fmt: skip
+    assert [row["owner"] for row in found["all"]["escalations"]] == ["ana", None]
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("tab=mine", "tab must be one of free, overdue, review, all, closed"),
+        ("tab=lost", "tab must be one of free, overdue, review, all, closed"),
+        ("limit=0", "limit: input should be greater than or equal to 1."),
+        ("limit=1001", "limit: input should be less than or equal to 1000."),
+        ("limit=x", "limit: input should be a valid integer, unable to parse string as an integer."),
+        ("offset=-1", "offset: input should be greater than or equal to 0."),
+        ("offset=10000001", "offset: input should be less than or equal to 10000000."),
+    ],
+)
+def test_what_cannot_be_asked_is_said(client: TestClient, query: str, sentence: str) -> None:
+    answer = client.get(f"/v1/escalations?{query}")
+    assert (answer.status_code, answer.json()) == (422, {"detail": sentence})
 
 
 def test_ready_once_the_model_is_loaded(store: Store, scorer: Scorer) -> None:
@@ -125,20 +132,27 @@ def test_why_a_model_could_not_be_loaded_is_said(store: Store) -> None:
     assert answer.json()["detail"] == "the model could not be loaded: no model champion; train one"
 
 
-def test_without_a_demo_others_reach_the_state_and_the_docs_alone(store: Store, scorer: Scorer) -> None:
-    client = TestClient(
-        create_app(store=store, scorer=scorer, demo=False, loopback=False), base_url="http://desk.example"
+def test_a_store_that_is_away_is_not_ready(client: TestClient, store: Store) -> None:
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE cases RENAME TO elsewhere")
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"detail": "the case store does not answer: no such table: cases"},
     )
-    assert [client.get(path).status_code for path in ("/healthz", "/readyz", "/docs")] == [200] * 3
-    assert [client.get(path).status_code for path in ("/", "/cases/1", "/v1/escalations")] == [403] * 3
-    assert client.post("/v1/score", json=[{"text": "a"}]).status_code == 403
-    with pytest.raises(ValueError, match="a demo has no passwords"):
-        create_app(store=store, scorer=scorer, demo=True, loopback=False)
+    assert client.get("/healthz").json() == {"status": "alive"}
+
+
+def test_what_is_not_there_is_said_in_json(client: TestClient) -> None:
+    assert client.get("/v1/nothing").json() == {"detail": "Nothing lives at this address."}
+    wrong = client.get("/v1/score")
+    assert (wrong.status_code, wrong.json()) == (405, {"detail": "This address cannot be used in that way."})
+    assert wrong.headers["allow"] == "POST"
 
 
 def test_the_docs_describe_every_call_and_load_nothing_from_elsewhere(client: TestClient) -> None:
     page = client.get("/docs").text
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/v1/score", "/v1/escalations", "/healthz", "/readyz"}
+    assert set(paths) == {"/v1/score", "/v1/feedback", "/v1/escalations", "/healthz", "/readyz"}
     assert all(path in page for path in paths)
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', page)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
-from pipeline.followup import claims
+from pipeline.followup import claims, people
 from pipeline.web.access import COOKIE
-from tests.pipeline.web.browsing import Chromium, Desk, Watched, _chromium, _desk, _serving, press  # noqa: F401
+from tests.pipeline.web.browsing import TEST, Chromium, Desk, Watched, _chromium, _desk, _serving, press  # noqa: F401
 
 pytestmark = pytest.mark.browser
 
@@ -122,7 +122,14 @@ def test_a_note_half_written_outlives_what_else_is_pressed(chromium: Chromium, d
         page.click("#note button")
         expect(page.locator(".entry-note")).to_have_text("her daughter pays the bill")
         expect(page.locator("#note textarea")).to_have_value("")
-        page.locator("#note textarea").press_sequentially("nobody else's business")
+        page.locator("#note textarea").press_sequentially("too late for today")
+        people.change_user(desk.store, TEST, "ana", role="lead")  # which ends her session
+        with page.expect_navigation() as found:
+            page.click("#note button")
+        assert found.value.status == 403
+        page.goto(desk.way_in("ana"))
+        page.goto(f"/cases/{case.id}")
+        expect(page.locator("#note textarea")).to_have_value("too late for today")
         page.get_by_role("button", name="Sign out").click()
         page.goto(desk.way_in("ana"))
         page.goto(f"/cases/{case.id}")

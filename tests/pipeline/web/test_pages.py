@@ -1,162 +1,192 @@
-"""The desk's pages: what they show, who may change what, and that no customer's text can do anything to them."""
+"""The pages beside the queue (people to thank and to ask again, the ledger, the log), and what every page has."""
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
+from pipeline.followup import casework, claims, promoters
+from pipeline.followup.audit import NIGHT
+from pipeline.followup.policy import Policy, Thanks
 from pipeline.followup.store import Store
-from pipeline.followup.tables import METADATA
-from pipeline.triage.scoring import Scorer
-from pipeline.web.app import create_app
-from tests.pipeline.web.conftest import BASE, NIGHT, escalations
+from pipeline.triage.answers import PROMOTERS
+from tests.pipeline.followup.hands import ANA, fill
+from tests.pipeline.followup.hands import close as closed
+from tests.pipeline.followup.lists import escalation, listed, said
+from tests.pipeline.web.conftest import BASE, Browser, sign_in
+from tests.pipeline.web.looking import Page, customers, seen
 
-HOSTILE = [
-    "<script>window.hit = 1</script>",
-    "<img src=x onerror=window.hit=1>",
-    "<svg onload=window.hit=1>",
-    '"><a href="javascript:window.hit=1">press</a>',
-    "</p></article><form action=/cases/1/mark method=post><button>",
-    "{{ 7 * 7 }} {% for x in y %}",
-    "<!-- hidden -->",
-    "<iframe src=//example.com></iframe>",
-    "paid \u202e54321\u202c and \u200bhidden",
-    "nul \x01 and bell \x07",
-    "w" * 3_000,
-    "&lt;b&gt; is not <b>",
-]
-
-
-def queue_of(store: Store, *texts: str, words: list[str] | None = None) -> list[int]:
-    store.enqueue(escalations(*texts, words=words), at=NIGHT)
-    return [case.id for case in store.queue()]
-
-
-def test_the_queue_shows_who_to_call_and_why(client: TestClient, store: Store) -> None:
-    queue_of(store, "I am leaving today, cancel it all.", "Late again.", words=["leaving", "today"])
-    page = client.get("/").text
-    assert "<title>Amends — who to call first</title>" in page
-    assert page.index("C-0") < page.index("C-1")
-    assert "<mark>leaving</mark>" in page
-    assert all(shown in page for shown in ("97.3", "1,200", "High", "Billing", "2 customers are waiting"))
-
-
-def test_an_empty_desk_says_what_to_do(client: TestClient) -> None:
-    page = client.get("/").text
-    assert "Nobody to call yet" in page
-    assert "python score.py data/sample --output data/local/tonight --enqueue" in page
-    assert "Nothing resolved yet" in client.get("/?status=resolved").text
-
-
-def test_the_points_shown_add_up_to_the_priority_shown(client: TestClient, store: Store) -> None:
-    (case,) = queue_of(store, "I am leaving today.", words=["leaving"])
-    page = client.get(f"/cases/{case}").text
-    points = [round(float(found) * 10) for found in re.findall(r'class="bar-points">([\d.]+)<', page)]
-    assert len(points) == 3
-    assert sum(points) == 973
-
-
-def test_a_case_is_marked_and_goes_to_its_list(client: TestClient, store: Store, mark: Callable[..., Any]) -> None:
-    first, second = queue_of(store, "one", "two")
-    assert mark(first, "contacted", 1).headers["location"] == f"/cases/{first}"
-    done = mark(first, "resolved", 2)
-    assert (done.status_code, done.headers["location"]) == (303, f"/?marked={first}")
-    assert store.counts() == {"open": 1, "contacted": 0, "resolved": 1, "dismissed": 0}
-    assert "is now under <strong>Resolved</strong>" in client.get(done.headers["location"]).text
-    assert mark(second, "dismissed", 1).status_code == 303
-
-
-def test_whoever_comes_second_is_told(store: Store, mark: Callable[..., Any]) -> None:
-    (case,) = queue_of(store, "one")
-    mark(case, "contacted", 1)
-    late = mark(case, "dismissed", 1)
-    assert late.status_code == 409
-    assert "was changed since you opened it; it is contacted now" in late.text
-    assert store.case(case).status == "contacted"
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"form": {"token": "guessed"}},
-        {"form": {"token": ""}},
-        {"headers": {"origin": "http://evil.example", "sec-fetch-site": "cross-site"}},
-        {"headers": {"sec-fetch-site": "same-site"}},
-        {"headers": {"origin": "null"}},
-    ],
+PAGES = (
+    "/",
+    "/?tab=closed",
+    "/cases/1",
+    "/thanks",
+    "/ask",
+    "/ledger",
+    "/account",
+    "/docs",
+    "/log",
+    "/nowhere",
+    "/sign-in",
 )
-def test_a_form_that_is_not_ours_changes_nothing(store: Store, mark: Callable[..., Any], change: Any) -> None:
-    (case,) = queue_of(store, "one")
-    assert mark(case, "resolved", 1, **change).status_code == 403
-    assert store.case(case).status == "open"
+DAY = timedelta(days=1)
 
 
-def test_a_form_without_any_origin_is_refused(client: TestClient, store: Store, token: str) -> None:
-    (case,) = queue_of(store, "one")
-    form = {"token": token, "status": "resolved", "version": "1"}
-    assert client.post(f"/cases/{case}/mark", data=form).status_code == 403
+def praise(store: Store, *values: float) -> None:
+    """Put people on the list of those to thank, of these customer values."""
+    rows = [
+        {"case_key": f"P-{n}", "id": f"p-{n}", "customer_id": f"P-{n}", "customer_value": value, "nps": 10.0,
+         "text": f"wonderful {n}", "created_at": "2026-11-20T08:00:00Z"} for n, value in enumerate(values)
+    ]  # fmt: skip
+    with store.change(NIGHT) as change:
+        promoters.take_in(change, Policy(thanks=Thanks(most=200)), pa.Table.from_pylist(rows, schema=PROMOTERS))
 
 
-@pytest.mark.parametrize("form", [{"status": "lost"}, {"version": "x"}, {"view": "elsewhere"}])
-def test_a_form_that_names_nothing_is_refused(store: Store, mark: Callable[..., Any], form: dict[str, str]) -> None:
-    (case,) = queue_of(store, "one")
-    assert mark(case, "resolved", 1, form=form).status_code == 422
+def thanked(page: str) -> list[str]:
+    return re.findall(r"<bdi>(P-\d+)</bdi>", page)
 
 
-@pytest.mark.parametrize(
-    "path", ["/cases/99", "/cases/0", "/cases/99999999999", "/cases/x", "/?status=lost", "/nowhere"]
-)
-def test_what_is_not_there_is_said_in_the_same_look(client: TestClient, path: str) -> None:
-    answer = client.get(path)
-    assert answer.status_code == 404
-    assert "There is no such page" in answer.text
+def test_people_are_thanked_by_one_key(agent: Browser, lead: Browser, store: Store) -> None:
+    assert "Nobody to thank yet" in seen(agent.get("/thanks"))
+    praise(store, 10.0, 1234.0)
+    page = agent.get("/thanks")
+    assert thanked(page.text) == ["P-1", "P-0"]
+    assert all(words in seen(page) for words in ("10 of 10", "value 1,234", "wonderful 1"))
+    keys = [given for tag, given in Page(page.text).elements if given.get("data-line-key") == "t"]
+    assert len(keys) == 2
+    assert agent.press("/thanks/2").headers["location"] == "/thanks"
+    page = agent.get("/thanks")
+    assert (thanked(page.text), "thanked by ana" in seen(page)) == (["P-0", "P-1"], True)
+    again = lead.press("/thanks/2")
+    assert (again.status_code, "Ana has thanked them already." in seen(again)) == (409, True)
+    for number in ("3", "0", "99999999999", "-1"):
+        nobody = agent.press(f"/thanks/{number}")
+        assert (nobody.status_code, "Nobody to thank has the number" in seen(nobody)) == (404, True)
+    assert agent.press("/thanks/x").status_code == 404
 
 
-def test_every_answer_keeps_to_itself(client: TestClient, store: Store) -> None:
-    (case,) = queue_of(store, "one")
-    for path in ("/", f"/cases/{case}", "/docs", "/nowhere", "/v1/escalations"):
-        headers = client.get(path).headers
-        assert headers["content-security-policy"].startswith("default-src 'none'")
-        assert "unsafe" not in headers["content-security-policy"]
-        assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
-        assert headers["referrer-policy"] == "same-origin"
+def test_many_people_are_on_several_pages(agent: Browser, store: Store) -> None:
+    praise(store, *range(120, 0, -1))
+    pages = [agent.get(f"/thanks?page={number}") for number in (1, 2, 3, 4)]
+    assert [name for page in pages for name in thanked(page.text)] == [f"P-{n}" for n in range(120)]
+    assert [("Earlier" in seen(page), "Later" in seen(page)) for page in pages] == [
+        (False, True), (True, True), (True, False), (False, False)
+    ]  # fmt: skip
+    assert agent.get("/thanks?page=0").status_code == agent.get("/thanks?page=x").status_code == 422
 
 
-def test_another_host_is_refused(client: TestClient) -> None:
-    answer = client.get("/", headers={"host": "evil.example"})
-    assert answer.status_code == 400
-    assert "answers only to localhost" in answer.text
+def test_customers_are_asked_again_a_fortnight_later(agent: Browser, store: Store) -> None:
+    now = datetime.now(UTC)
+    first, second, lost = (case.id for case in fill(store, 90.0, 80.0, 70.0, at=now - 30 * DAY))
+    for case, days in ((first, 20), (second, 13)):
+        closed(store, case, at=now - days * DAY)
+    claims.take(store, lost, ANA, at=now - 20 * DAY)  # nobody ever reached this one, so there is nothing to ask about
+    casework.close(store, lost, ANA, "lost", "price", at=now - 20 * DAY)
+    page = agent.get("/ask")
+    assert customers(page) == ["C-1"]
+    assert "It is 14 days and more since you made it right." in seen(page)
+    assert agent.press(f"/ask/{first}").headers["location"] == "/ask"
+    assert "Nobody to ask" in seen(agent.get("/ask"))
+    assert (store.case(first).events[-1].who, store.case(first).events[-1].what) == ("ana", "asked")
+    assert agent.press(f"/ask/{first}").status_code == 303  # twice is as once
+    store.enqueue(listed(escalation("C-2", said("and again", 90.0))), at=now)
+    opened = agent.press(f"/ask/{second}")
+    assert (opened.status_code, f"Case {second} is open again: call its customer first." in seen(opened)) == (409, True)
+    for number in ("99", "0", "99999999999"):
+        nobody = agent.press(f"/ask/{number}")
+        assert (nobody.status_code, f"There is no case {number}." in seen(nobody)) == (404, True)
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_a_hostile_text_is_words_and_nothing_else(client: TestClient, store: Store, text: str) -> None:
-    (case,) = queue_of(store, text, words=["script", "onerror"])
-    for path in ("/", f"/cases/{case}"):
-        page = client.get(path).text
-        assert not re.search(r"<(?:img|iframe|svg onload|script>|!--)", page)
-        assert "javascript:" not in "".join(re.findall(r'(?:href|src|action)="([^"]*)"', page))
-        assert "49" not in html.unescape(page) or "{{ 7 * 7 }}" not in text
-        assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b\x01\x07]", page)
+def test_the_log_tells_an_admin_everything(enter: Callable[..., Browser], store: Store) -> None:
+    ada = enter("ada", "admin")
+    [case] = fill(store, 90.0)
+    claims.take(store, case.id, ANA)
+    for number in range(60):
+        casework.remark(store, case.id, ANA, f"note {number}")
+    page = ada.get("/log")
+    assert all(words in seen(page) for words in ("ana", "noted", "10.0.0.1"))
+    assert f'<a href="/cases/{case.id}">{case.id}</a>' in page.text
+    assert "note 59" not in page.text  # what was written stands with the case
+    numbers: list[int] = []
+    way: str | None = "/log"
+    while way:
+        page = ada.get(way)
+        numbers += [int(number) for number in re.findall(r"<tr><td>(\d+)</td>", page.text)]
+        later = re.search(r'href="(/log\?before=\d+)"', page.text)
+        way = later[1] if later else None
+    assert numbers == list(range(len(numbers), 0, -1))
+    assert len(numbers) > 60
+    assert ada.get("/log?before=0").status_code == ada.get("/log?before=x").status_code == 422
+    assert "Nothing here" in seen(ada.get("/log?before=1"))
 
 
-def test_what_hides_is_made_visible(client: TestClient, store: Store) -> None:
-    (case,) = queue_of(store, "paid \u202e54321\u202c now")
-    assert "⟨U+202E⟩" in client.get(f"/cases/{case}").text
+def test_the_ledger_names_agents_to_leads_alone(agent: Browser, lead: Browser, store: Store) -> None:
+    closed(store, fill(store, 90.0, at=datetime.now(UTC))[0].id, at=datetime.now(UTC))
+    for days in (30, 90, 365):
+        assert agent.get(f"/ledger?days={days}").status_code == 200
+    assert "By agent" not in seen(agent.get("/ledger?by_agent=true"))
+    assert "ana" in seen(lead.get("/ledger?by_agent=true"))
+    assert "ana" not in seen(lead.get("/ledger"))
+    wrong = agent.get("/ledger?days=7")
+    assert (wrong.status_code, "The ledger is of the last 30, 90, 365 days." in seen(wrong)) == (422, True)
+    assert [agent.get(f"/ledger?days={odd}").status_code for odd in ("x", "1e9", "9" * 30)] == [422] * 3
 
 
-def test_a_failure_shows_neither_its_cause_nor_its_text(store: Store, scorer: Scorer) -> None:
-    app = create_app(store=store, scorer=scorer, demo=True)
-    client = TestClient(app, base_url=BASE, raise_server_exceptions=False)
-    store.enqueue(escalations("a secret of a customer"), at=NIGHT)
-    METADATA.drop_all(store.engine)
-    answer = client.get("/")
-    assert answer.status_code == 500
-    assert "Something broke on our side" in answer.text
-    assert "sqlite" not in answer.text.lower()
-    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-    assert client.get("/readyz").status_code == 503
+@pytest.fixture
+def admin(enter: Callable[..., Browser], store: Store) -> Browser:
+    fill(store, 90.0)
+    return enter("ada", "admin")
+
+
+def test_every_page_is_whole_and_holds_nothing_from_elsewhere(admin: Browser, app: object) -> None:
+    for path in PAGES:
+        answer = admin.get(path)
+        page = Page(answer.text) if answer.status_code != 303 else Page(TestClient(app, base_url=BASE).get(path).text)  # type: ignore[arg-type]
+        tags = [tag for tag, _ in page.elements]
+        assert (tags.count("h1"), tags[: tags.index("body")].count("title"), tags.count("main")) == (1, 1, 1), path
+        assert not [given for _, given in page.elements if "style" in given or any(n.startswith("on") for n in given)]
+        assert "style" not in tags
+        for tag, given in page.elements:
+            for name in ("href", "src", "action"):
+                assert given.get(name) is None or re.match(r"(/(?!/)|#)", str(given[name])), (path, tag)
+            assert tag != "script" or ("src" in given and "defer" in given)
+        ids = [given["id"] for _, given in page.elements if "id" in given]
+        assert len(ids) == len(set(ids)), path
+        posts = sum(given.get("method") == "post" for _, given in page.elements)
+        assert len(page.values("token")) == posts, path
+
+
+def test_the_style_and_the_script_are_there(admin: Browser) -> None:
+    found = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', admin.get("/").text + admin.get("/ledger").text))
+    kinds = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+    assert {re.sub(r".*(\.\w+)\?.*", r"\1", path) for path in found} == set(kinds)
+    for path in found:
+        answer = admin.get(path)
+        assert (answer.status_code, len(answer.content) > 100) == (200, True)
+        assert answer.headers["content-type"].startswith(kinds[re.sub(r".*(\.\w+)\?.*", r"\1", path)])
+    for odd in ("", "../app.py", "%2e%2e/app.py", "..%2fapp.py", "%00", "/etc/passwd", "x" * 5_000):
+        assert admin.get(f"/static/{odd}").status_code == 404, odd
+    assert admin.post("/static/desk.css").status_code == 405
+
+
+def test_a_role_sees_its_own_ways_alone(agent: Browser, admin: Browser, app: object) -> None:
+    for browser, role in ((agent, "agent"), (admin, "admin")):
+        ways = re.findall('<a href="([^"]+)"', browser.get("/account").text.partition("<nav")[2].partition("</nav>")[0])
+        assert ways == ["/", "/thanks", "/ask", "/ledger", *(["/log"] if role == "admin" else []), "/account", "/docs"]
+    nobody = TestClient(app, base_url=BASE).get("/docs").text  # type: ignore[arg-type]
+    assert 'href="/thanks"' not in nobody
+    assert 'href="/sign-in"' in nobody
+
+
+def test_a_demo_says_on_every_page_that_it_is_one(client: TestClient, agent: Browser, store: Store) -> None:
+    headers = {"Cookie": f"__Host-amends={sign_in(store, 'demo', 'admin')}"}
+    fill(store, 90.0)
+    for path in PAGES:
+        answer = client.get(path, headers=headers)
+        assert answer.status_code == 303 or "Sample customers, on this machine only." in answer.text, path
+    assert "Sample customers" not in agent.get("/").text

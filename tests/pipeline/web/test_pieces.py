@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.web.apportion import in_tenths, tenths
+from pipeline.web.language import Language
 from pipeline.web.marking import excerpt, segments, visible
-from pipeline.web.when import when
+from pipeline.web.queuepage import filter_of, query_of
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -68,15 +71,48 @@ def test_parts_that_miss_the_whole_leave_a_rest_to_show() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "said"),
+    ("away", "ago", "span"),
     [
-        (timedelta(seconds=30), "just now"),
-        (timedelta(minutes=5), "5 min"),
-        (timedelta(hours=30), "30 h"),
-        (timedelta(days=3), "3 days"),
-        (timedelta(days=30), "4 weeks"),
-        (timedelta(days=-2), "23 Nov 2026, 12:00 UTC"),
+        (timedelta(seconds=30), "just now", "just now"),
+        (timedelta(minutes=-5), "5 min. ago", "5 min"),
+        (timedelta(hours=-30), "30 hr. ago", "30 hr"),
+        (timedelta(days=-3), "3 days ago", "3 days"),
+        (timedelta(days=-30), "4 wk. ago", "4 wks"),
+        (timedelta(days=2), "in 2 days", "2 days"),
     ],
 )
-def test_a_moment_as_people_say_it(age: timedelta, said: str) -> None:
-    assert when(NOW - age, NOW).ago == said
+def test_a_moment_as_people_say_it(away: timedelta, ago: str, span: str) -> None:
+    moment = Language("en").when(NOW + away, NOW)
+    assert (moment.ago, moment.span) == (ago, span)
+    assert datetime.fromisoformat(moment.iso) == NOW + away
+
+
+def test_a_moment_in_full_is_in_utc() -> None:
+    somewhere = datetime(2026, 11, 21, 1, 30, tzinfo=timezone(timedelta(hours=-5)))
+    assert Language("en").when(somewhere, NOW).exact == "21 Nov 2026, 06:30 UTC"
+    assert Language("en").when(somewhere, NOW).iso == "2026-11-21T06:30:00+00:00"
+
+
+@given(st.text(max_size=60))
+def test_what_is_made_visible_hides_nothing_and_stays_so(text: str) -> None:
+    shown = visible(text)
+    assert visible(shown) == shown
+    assert not re.search("[\u200b\u202a-\u202e\u2066-\u2069\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]", shown)
+
+
+@given(st.text("ab\u200d\u200c👩👧 ", max_size=20))
+def test_a_joiner_is_shown_beside_plain_letters_alone(text: str) -> None:
+    for at, character in enumerate(text):
+        if character in "\u200c\u200d":
+            around = text[at - 1 : at] + text[at + 1 : at + 2]
+            assert (f"⟨U+{ord(character):04X}⟩" in visible(text)) or not (around == "" or around.isascii())
+
+
+@given(st.dictionaries(st.sampled_from(["tab", "q", "lang", "sort", "value", "age", "urgency"]), st.text(max_size=30)))
+def test_what_an_address_asks_for_survives_being_written_down(asked: dict[str, str]) -> None:
+    asked |= {name: "1234567.25" for name in ("value", "age") if name in asked}
+    asked |= {"tab": "all"} | ({"sort": "value"} if "sort" in asked else {})
+    asked["age"] = "30"
+    wanted = filter_of(asked, ("urgency",))
+    again = filter_of(dict(parse_qsl(query_of(wanted))), ("urgency",))
+    assert again == wanted
