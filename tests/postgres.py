@@ -40,7 +40,8 @@ class Server:
         for last in (False, False, True):  # somebody may take the port between our look and the server's
             self.port = _free_port()
             options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": self.folder, "fsync": "off",
-                       "full_page_writes": "off", "max_connections": 200, "timezone": ZONE}  # fmt: skip
+                       "full_page_writes": "off", "max_connections": 200, "timezone": ZONE,
+                       "lock_timeout": "120s"}  # fmt: skip
             given = " ".join(f"-c {name}={value}" for name, value in options.items())
             try:
                 self._run("pg_ctl", "-w", "-l", f"{self.folder}/log", "-o", f"-p {self.port} {given}", "start")
@@ -50,8 +51,8 @@ class Server:
                     raise
 
     def stop(self) -> None:
-        self._run("pg_ctl", "-m", "immediate", "stop")
-        shutil.rmtree(self.folder)
+        self._run("pg_ctl", "-m", "fast", "stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def create(self, template: str = "template0") -> str:
         """Return the name of a new database that is as `template` is."""

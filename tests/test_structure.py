@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,13 @@ def part_of(module: str) -> str:
     return names[0] if names[0] == "models" else ".".join(names[:2])
 
 
-def imports(path: Path, *, lazy: bool = True) -> Iterator[str]:
-    """Yield the full names of the modules that a file imports, those of type checking apart."""
+@cache
+def imports(path: Path, *, lazy: bool = True) -> tuple[str, ...]:
+    """Return the full names of the modules that a file imports, those of type checking apart."""
+    return tuple(_imports(path, lazy=lazy))
+
+
+def _imports(path: Path, *, lazy: bool) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     skipped = {
         id(node)

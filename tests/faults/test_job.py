@@ -29,7 +29,13 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# A full disk stands for the other errors of one in the fast tests: they all take the same way.
+LIKE_A_FULL_DISK = ("EIO", "EDQUOT")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in LIKE_A_FULL_DISK)) for kind in KINDS]
+)
 def test_a_fault_at_any_call_is_gone_on_from(kind: str, job: Job, tmp_path: Path) -> None:
     job()
     with planted(Fault("none", 0)) as counted:

@@ -11,6 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from pipeline.config import DEFAULT, ROOT, Config, ConfigError, load, read_yaml, resolve
+from pipeline.followup import playbooks
+from pipeline.followup.policy import Policy
 
 
 @pytest.fixture
@@ -46,6 +48,10 @@ def test_what_a_file_leaves_out_keeps_its_default(write: Callable[[str], Path]) 
 def test_every_shipped_file_can_be_loaded(path: Path) -> None:
     if path.name == "labels.yaml":
         assert Config(labels=str(path)).schema_().names
+    elif path.name == "desk.yaml":
+        assert Policy.of(Config(desk=str(path))) == Policy()  # the file says every default, with its why
+    elif path.name.startswith("playbooks"):
+        assert playbooks.load(str(path))["default"].own
     else:
         assert load(path).schema_().names
 

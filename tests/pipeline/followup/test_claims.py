@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.followup import casework, claims
 from pipeline.followup.case import Case, ConflictError
-from pipeline.followup.store import Store
+from pipeline.followup.store import Store, found
 from tests.pipeline.followup.hands import ANA, AT, BO, LEA, at_once, cases, close, everything, fill, one
 from tests.pipeline.followup.lists import escalation, listed, said
 
@@ -180,6 +180,16 @@ def test_of_many_who_take_one_case_one_wins_and_the_others_learn_who(
     assert {str(loser) for loser in losers} == {f"{winner.owner} has case {case.id}"}
     assert [event.who for event in store.case(case.id).events] == ["nightly run", winner.owner]
     assert store.audit() == []
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)  # of SQLite's writers one is at work at a time
+def test_who_takes_the_next_case_does_not_wait_for_who_is_just_taking_one(store: Store) -> None:
+    fill(store, 90.0, 80.0)
+    with store.change(BO, AT) as change:
+        found(change.connection, 1, lock=True)
+        assert next_one(store) == "C-2"
+        assert next_one(store) is None
+    assert next_one(store) == "C-1"
 
 
 def test_eight_who_take_the_next_case_again_and_again_share_them_all(

@@ -114,7 +114,7 @@ def test_a_new_matter_within_the_window_opens_the_case_again(store: Store, outco
     casework.contacted(store, 1, ANA, at=AT)
     casework.check_step(store, 1, ANA, "own", True, at=AT)
     casework.give(store, 1, ANA, 20, "voucher", at=AT)
-    closed = close(store, 1, outcome)
+    close(store, 1, outcome)
     again = AT + 14 * DAY
     assert store.enqueue(listed(escalation("C-1", new, old)), at=again) == Enqueued(
         0, reopened=1, updated=0, unchanged=0

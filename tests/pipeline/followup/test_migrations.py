@@ -82,12 +82,18 @@ def fill(connection: Connection) -> None:
         for step, what in enumerate(["opened", *PATHS[status]]):
             detail = {"before": "open"} if step else {"priority": 90.0, "texts": texts}
             who = "ana" if step else "nightly run"
-            entry = {"case_id": number, "at": OPENED + step * DAY, "who": who, "what": what, "detail": detail}
+            entry = {
+                "id": len(rows["events"]) + 1,
+                "case_id": number,
+                "at": OPENED + step * DAY,
+                "who": who,
+                "what": what,
+                "detail": detail,
+            }
             rows["events"].append(entry)
+    rows["events"].reverse()  # a database may return rows in another order than that of their numbers
     for name in ("cases", "feedback", "events"):
         connection.execute(insert(tables.tables[name]), rows[name])
-    # A database may return rows in another order than that of their numbers.
-    connection.execute(text("UPDATE cases SET n_texts = n_texts WHERE id = 1"))
 
 
 @pytest.mark.parametrize("stamped", [True, False])

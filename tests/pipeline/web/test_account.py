@@ -13,7 +13,7 @@ from pipeline.followup import casework, claims, people, sessions
 from pipeline.followup.audit import Actor
 from pipeline.followup.store import Store
 from pipeline.web.access import COOKIE
-from pipeline.web.language import chosen, languages
+from pipeline.web.language import languages
 from tests.pipeline.followup.hands import ANA, BO, fill
 from tests.pipeline.web.conftest import BASE, Browser
 
@@ -58,27 +58,6 @@ def test_a_page_speaks_as_one_wishes(app: FastAPI, store: Store, agent: Browser,
     assert f'<html lang="{code}">' in agent.get("/", headers=accepts).text
     refused = agent.press("/account/language", language="../../etc/passwd")
     assert (refused.status_code, "There is no such language here." in refused.text) == (422, True)
-
-
-def test_what_a_browser_accepts_is_weighed() -> None:
-    last = languages()[-1]
-    assert chosen(f"{last};q=0.2, en;q=0.9") == "en"
-    assert chosen(f"en; q=0.2 , {last}; q=0.9") == last
-    assert chosen(f"{last.upper()}-AT") == last
-    for odd in (
-        "",
-        "*",
-        ";q=1",
-        "en;q=x",
-        "q=;;=,,,",
-        "../etc",
-        "e" * 10_000,
-        "en;q=nan, xx;q=inf",
-        ",".join(["xx"] * 999),
-    ):
-        assert chosen(odd) == "en"
-    assert chosen("en", "xx") == "en"
-    assert chosen("en", last) == last
 
 
 def test_a_calendar_has_a_secret_address_that_can_be_changed(

@@ -23,9 +23,9 @@ SITE = "https://desk.example.com"
 BEHIND = "http://desk.example.com"  # a proxy speaks TLS with people, and plainly with us
 HOSTS = ["localhost", "LOCALHOST:8000", "127.0.0.1", "127.0.0.1:65535", "127.9.9.9", "[::1]", "[::1]:8000"]
 STRANGERS = [
-    "evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example",
-    "evil.example:80@localhost", "127.0.0.1:x", "0.0.0.0", "192.168.0.1", "169.254.169.254", "desk.example.com", "[::1", "[::]", "::1", "a b",
-    "user@",
+    "evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "desk.example.com",
+    "evil.example:80@localhost", "127.0.0.1:x", "0.0.0.0", "192.168.0.1", "169.254.169.254", "[::1", "[::]", "::1",
+    "a b", "user@",
 ]  # fmt: skip
 
 
