@@ -88,7 +88,11 @@ def serve(options: argparse.Namespace, config: Config, listener: socket.socket) 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops a service ends like Ctrl-C, with code 0
     with running(config, options.model, address, os.environ, demo=options.demo) as (app, said):
         print(f"Amends is on {address} (Ctrl-C stops it)", *said, sep="\n", flush=True)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False, proxy_headers=False))
+        # Longer than proxies keep a connection that nobody uses: else they send into one that we close.
+        settings = uvicorn.Config(
+            app, log_level="warning", server_header=False, proxy_headers=False, timeout_keep_alive=75
+        )
+        server = uvicorn.Server(settings)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
     return 0

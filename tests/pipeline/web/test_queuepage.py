@@ -190,6 +190,7 @@ def test_nobody_keeps_too_many_views(agent: Browser, store: Store) -> None:
 def test_take_next_takes_the_most_important_free_case(
     agent: Browser, store: Store, mixed: dict[str, list[str]]
 ) -> None:
+    assert agent.get("/counts").json()["free"] == 2
     taken = [agent.press("/take-next").headers["location"] for _ in range(3)]
     ids = {case.case_key: case.id for case in cases(store)}
     assert taken == [f"/cases/{ids['R']}", f"/cases/{ids['C-1']}", "/?tab=free"]
