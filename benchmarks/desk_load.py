@@ -105,7 +105,7 @@ def served(path: Path) -> Iterator[str]:
         address = found[0]
         for _ in range(200):
             try:
-                httpx2.get(f"{address}/healthz")
+                httpx2.get(f"{address}/readyz")
                 break
             except httpx2.TransportError:
                 time.sleep(0.1)

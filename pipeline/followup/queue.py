@@ -106,6 +106,13 @@ def counts(store: Store, who: str, *, at: datetime | None = None) -> dict[str, i
     return {**dict(row._mapping), "closed": closed}
 
 
+def held(store: Store, who: str, *, at: datetime | None = None) -> int:
+    """Return how many cases `who` has: the one count that is another for everybody."""
+    query = select(func.count()).select_from(CASES).where(IS_LIVE, _of_tab("mine", who, at or datetime.now(UTC)))
+    with store.engine.connect() as connection:
+        return connection.execute(query).scalar_one()
+
+
 def facets(store: Store) -> dict[str, list[str]]:
     """Return the channels and languages that live cases have, for the filters."""
     with store.engine.connect() as connection:

@@ -88,8 +88,8 @@ class Sentence(BaseModel):
     detail: str
 
 
-def api(store: Store, scorer: Scorer, forget: Callable[[], None]) -> APIRouter:
-    """Return the routes; `forget` is called when what was counted of the cases has changed."""
+def api(store: Store, scorer: Scorer, changed: Callable[[str], None]) -> APIRouter:
+    """Return the routes; `changed` is told who has changed something."""
     router = APIRouter(default_response_class=PlainJSON)
     body = {
         "required": True,
@@ -133,7 +133,7 @@ def api(store: Store, scorer: Scorer, forget: Callable[[], None]) -> APIRouter:
         except ConflictError as error:
             raise HTTPException(409, str(error)) from None
         finally:
-            forget()
+            changed(actor.name)
 
     @router.get(
         "/v1/escalations",

@@ -79,7 +79,7 @@ def create_app(
         openapi_url=None, dependencies=[Depends(door.admit)],
     )  # fmt: skip
     app.state.token, app.state.site = pages.token, store.policy.site
-    app.include_router(api(store, scorer, desk.forget))
+    app.include_router(api(store, scorer, desk.changed))
     for routes in (queue_routes, case_routes, report_routes, thanks_routes, aftercare_routes, account_routes):
         app.include_router(routes(desk))
     app.include_router(signin_routes(desk, oidc))

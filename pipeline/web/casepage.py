@@ -59,7 +59,7 @@ def _act(desk: Desk, request: Request, case_id: int, action: str, fields: Form) 
         status = 409 if isinstance(error, ConflictError) else 422
         return _page(desk, request, case_id, status=status, problem=problem, typed=fields | {"action": action})
     finally:
-        desk.forget()
+        desk.changed(visitor.name)
     # Who is done with a case wants the next customer; who reached one is still talking to them.
     if action in ("close", "release", "hand-over", "no-answer") or fields.get("view") == "queue":
         return RedirectResponse(f"/?marked={case_id}", 303)

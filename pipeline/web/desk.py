@@ -38,31 +38,35 @@ class Desk:
     playbooks: dict[str, dict[str, Playbook]]
     promise: Callable[[], Promise | None]
     _kept: dict[str, tuple[float, object]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _changed: dict[str, float] = field(default_factory=dict)
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def viewing(self, request: Request) -> Viewing:
         """Return how things are shown to who sends `request`."""
         return Viewing(self.display, Language(visitor_of(request).language), datetime.now(UTC))
 
     def counts(self, who: str) -> dict[str, int]:
-        """Return how many cases each tab holds for `who`; at most `_KEPT_SECONDS` old, for everybody asks for them."""
-        found = self._recent(f"counts {who}", lambda: queue.counts(self.store, who))
-        return dict(found)  # type: ignore[call-overload, no-any-return]
+        """Return how many cases each tab holds for `who`.
+
+        They are counted once for everybody and at most `_KEPT_SECONDS` old, but never older than what `who` did last.
+        """
+        found = self._recent("counts", lambda: queue.counts(self.store, ""), self._changed.get(who, 0.0))
+        return {**found, "mine": queue.held(self.store, who)}  # type: ignore[dict-item]
 
     def facets(self) -> dict[str, list[str]]:
         """Return the channels and languages to filter by."""
         return self._recent("facets", lambda: queue.facets(self.store))  # type: ignore[return-value]
 
-    def forget(self) -> None:
-        """Count anew: somebody has just changed something."""
-        with self._lock:
-            self._kept.clear()
+    def changed(self, who: str) -> None:
+        """Count anew for `who`, who has just changed something."""
+        self._changed[who] = time.monotonic()
 
-    def _recent(self, key: str, find: Callable[[], object]) -> object:
-        with self._lock:
+    def _recent(self, key: str, find: Callable[[], object], since: float = 0.0) -> object:
+        """Return what was found not long ago and not before `since`; who comes while somebody looks waits for them."""
+        with self._counting:
             at, found = self._kept.get(key, (0.0, None))
-        if found is None or time.monotonic() - at > _KEPT_SECONDS:
-            found = find()
-            with self._lock:
-                self._kept[key] = (time.monotonic(), found)
+            begun = time.monotonic()
+            if found is None or begun - at > _KEPT_SECONDS or at <= since:
+                found = find()
+                self._kept[key] = (begun, found)
         return found

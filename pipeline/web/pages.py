@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,44 +43,49 @@ class Pages:
     demo: bool
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
-    @cached_property
-    def environments(self) -> dict[str, Environment]:
-        """The templates in each language, which escape everything."""
-        return {language: self._environment(language) for language in languages()}
-
-    @cached_property
-    def assets(self) -> str:
-        """A name for this version of the style and the script, so that browsers may keep them for long."""
-        files = sorted(path for path in STATIC.iterdir() if path.is_file())
-        return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
-
     def show(self, request: Request, template: str, status: int = 200, /, **facts: Any) -> HTMLResponse:
         """Return the page of `template` for who sends `request`."""
         visitor = visitor_of(request)
-        facts |= {"visitor": visitor, "token": visitor.user.csrf if visitor.user else self.token}
-        return HTMLResponse(self.environments[visitor.language].get_template(template).render(**facts), status)
+        facts |= {"visitor": visitor, "token": visitor.user.csrf if visitor.user else self.token, "demo": self.demo}
+        return HTMLResponse(environment(visitor.language).get_template(template).render(**facts), status)
 
     def error(self, request: Request, status: int, sentence: str) -> HTMLResponse:
         """Return a page that says what is wrong and where to go from here."""
         title = TITLES.get(status, TITLES[0])
         return self.show(request, "error.html", status, title=title, status=status, sentence=sentence)
 
-    def _environment(self, language: str) -> Environment:
-        environment = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            extensions=["jinja2.ext.i18n"],
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
-        environment.filters["visible"] = visible
-        # `_` takes what it says for a template, and for safe: a sentence that may quote a visitor is neither.
-        environment.filters["said"] = catalogue(language).gettext
-        environment.globals.update(demo=self.demo, assets=self.assets, language=language, languages=endonyms())
-        environment.globals["number"] = Language(language).number
-        return environment
+
+@cache
+def environment(language: str) -> Environment:
+    """Return the templates in `language`, which escape everything."""
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        extensions=["jinja2.ext.i18n"],
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    made.filters["visible"] = visible
+    # `_` takes what it says for a template, and for safe: a sentence that may quote a visitor is neither.
+    made.filters["said"] = catalogue(language).gettext
+    made.globals.update(assets=assets(), language=language, languages=endonyms(), number=Language(language).number)
+    return made
+
+
+def warm() -> None:
+    """Compile all pages in all languages, so that the first visitor need not wait for it."""
+    for language in languages():
+        for template in environment(language).list_templates():
+            environment(language).get_template(template)
+
+
+@cache
+def assets() -> str:
+    """Return a name for this version of the style and the script, so that browsers may keep them for long."""
+    files = sorted(path for path in STATIC.iterdir() if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def sentence_of(request: Request, error: PlainError) -> str:

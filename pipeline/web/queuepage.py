@@ -87,7 +87,7 @@ def queue_routes(desk: Desk) -> APIRouter:
     async def take_next(request: Request, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
         visitor = visitor_of(request)
         case = await run_in_threadpool(claims.take_next, desk.store, visitor.actor, lead=visitor.leads)
-        desk.forget()
+        desk.changed(visitor.name)
         return RedirectResponse(f"/cases/{case.id}" if case else "/?tab=free", 303)
 
     @router.post("/views")

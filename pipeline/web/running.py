@@ -22,6 +22,7 @@ from pipeline.web.app import create_app
 from pipeline.web.commands import link_to
 from pipeline.web.guard import bare_host, is_loopback
 from pipeline.web.oidc import Oidc
+from pipeline.web.pages import warm
 from pipeline.web.scorer import Loading, Scorer
 
 DEMO = Actor("demo", "serve.py --demo")
@@ -54,6 +55,7 @@ def running(
             store=store, scorer=loading, demo=demo, schema=config.schema_(), promise=promised(config), oidc=oidc
         )
         said = [_demo_link(store, address)] if demo else _nobody_yet(store, oidc)
+        warm()
         loading.start()
         background.start()
         yield app, said
