@@ -1,8 +1,7 @@
 """Serve the desk, where a team sees whom to call first and why, and the JSON API.
 
 python serve.py --demo                          the desk with a demo user; prints a link that works once
-python serve.py user add ana --role lead        who may sign in; then:
-python serve.py --port 8080                     the desk and the API
+python serve.py user add ana --role lead        who may sign in; then: python serve.py --port 8080
 python serve.py key add crm --scope feedback    a key for a program
 python serve.py backup cases.bak                all cases in one file; restore puts them back; audit checks the log
 python serve.py --set desk=configs/ours.yaml    other rules of the desk
@@ -88,11 +87,9 @@ def serve(options: argparse.Namespace, config: Config, listener: socket.socket) 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops a service ends like Ctrl-C, with code 0
     with running(config, options.model, address, os.environ, demo=options.demo) as (app, said):
         print(f"Amends is on {address} (Ctrl-C stops it)", *said, sep="\n", flush=True)
+        quiet = {"log_level": "warning", "server_header": False, "proxy_headers": False}
         # Longer than proxies keep a connection that nobody uses: else they send into one that we close.
-        settings = uvicorn.Config(
-            app, log_level="warning", server_header=False, proxy_headers=False, timeout_keep_alive=75
-        )
-        server = uvicorn.Server(settings)
+        server = uvicorn.Server(uvicorn.Config(app, timeout_keep_alive=75, **quiet))  # type: ignore[arg-type]
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
     return 0

@@ -68,7 +68,7 @@ class Enqueuing:
         led = escalation if ours else escalation.led_by(_strongest(new))
         if last is None and led.priority < self.least and not led.review:
             return "unchanged"
-        if last is None or ours or led.priority >= self.cut:
+        if last is None or led.priority >= self.cut or (ours and led.review):
             return self._open(led, new, last)
         self._attach(max(known.values()), escalation.case_key, new, "filed")
         return "updated"

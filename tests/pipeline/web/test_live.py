@@ -99,11 +99,6 @@ def test_a_matter_that_was_closed_comes_back(program: Program, store: Store) -> 
     assert (store.case(1).status, store.case(1).second_failure) == ("open", True)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="enqueue.take opens a closed case for any new text that leads its customer's",
-)
 def test_thanks_do_not_open_a_closed_case_again(program: Program, store: Store, scorer: Scorer) -> None:
     assert became(program.tell("It is late.")) == ["opened"]
     close(store, 1, at=datetime.now(UTC))
