@@ -50,7 +50,9 @@ class Desk:
 
         They are counted once for everybody and at most `_KEPT_SECONDS` old, but never older than what `who` did last.
         """
-        found = self._recent("counts", lambda: queue.counts(self.store, ""), self._changed.get(who, 0.0))
+        found = self._recent(
+            "counts", lambda: queue.counts(self.store, ""), max(self._changed.get(who, 0.0), self._changed.get("", 0.0))
+        )
         return {**found, "mine": queue.held(self.store, who)}  # type: ignore[dict-item]
 
     def facets(self) -> dict[str, list[str]]:
@@ -58,7 +60,7 @@ class Desk:
         return self._recent("facets", lambda: queue.facets(self.store))  # type: ignore[return-value]
 
     def changed(self, who: str) -> None:
-        """Count anew for `who`, who has just changed something."""
+        """Count anew for `who`, who has just changed something; "" stands for everybody."""
         self._changed[who] = time.monotonic()
 
     def _recent(self, key: str, find: Callable[[], object], since: float = 0.0) -> object:
