@@ -174,7 +174,7 @@ def _plain(value: Any) -> Any:
 
 def latest(connection: Connection, most: int, before: int | None = None) -> Sequence[Any]:
     """Return the latest entries, the newest first; with `before`, those of smaller numbers."""
-    query = select(AUDIT.c.id, AUDIT.c.case_id, AUDIT.c.at, AUDIT.c.who, AUDIT.c.origin, AUDIT.c.what, AUDIT.c.detail)
+    query = select(*(column for column in AUDIT.c if column.name != "rows"))
     if before is not None:
         query = query.where(AUDIT.c.id < before)
     return connection.execute(query.order_by(AUDIT.c.id.desc()).limit(most)).all()

@@ -101,6 +101,7 @@ class Enqueuing:
             # It waits for a person anew: the ledger's time to first contact begins here.
             self.change.update(CASES, last.id, row | {"opened_at": at})
             self._attach(last.id, escalation.case_key, new, "reopened", after=last.outcome, second_failure=second)
+            tell(self.change, self.policy, "case.opened", last.id, dict(last._mapping) | row)
             return "reopened"
         row |= {
             "case_key": escalation.case_key, "n_texts": 0, "opened_at": at, "version": 0, "attempts": 0, "spent": 0.0,

@@ -64,11 +64,11 @@ def _parameter(entry: Mapping[str, Any]) -> Parameter:
 
 
 def _curl(method: str, url: str, example: object) -> str:
+    key = ' \\\n  -H "Authorization: Bearer $KEY"' if "/v1/" in url else ""
     if example is None:
-        return f"curl {shlex.quote(url)}"
-    return (
-        f"curl {shlex.quote(url)} \\\n  -H 'Content-Type: application/json' \\\n  -d {shlex.quote(json.dumps(example))}"
-    )
+        return f"curl {shlex.quote(url)}{key}"
+    body = f"-H 'Content-Type: application/json' \\\n  -d {shlex.quote(json.dumps(example))}"
+    return f"curl {shlex.quote(url)}{key} \\\n  {body}"
 
 
 def _answer(code: str, entry: Mapping[str, Any], models: Mapping[str, Any]) -> tuple[str, str, str]:

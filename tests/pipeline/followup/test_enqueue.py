@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from pipeline.followup import casework, claims
 from pipeline.followup.case import LIVE, Enqueued
+from pipeline.followup.policy import Policy, Webhook
 from pipeline.followup.store import Store
+from pipeline.followup.tables import OUTBOX
 from tests.pipeline.followup.hands import ANA, AT, LATER, NIGHT, cases, close, everything, fill, one
 from tests.pipeline.followup.lists import escalation, listed, said
 
@@ -225,3 +229,18 @@ def check(store: Store, texts: set[str]) -> None:
     assert len(live) == len(set(live))
     assert texts <= {text.text for case in found for text in case.texts}
     assert [case.n_texts for case in found] == [len(case.texts) for case in found]
+
+
+def test_a_case_that_is_opened_again_is_told_of_like_a_new_one(tmp_path: Path) -> None:
+    policy = Policy(webhooks=[Webhook(url="https://crm.example.com/hook", events=["case.opened"])])
+    store = Store.open(f"sqlite:///{tmp_path}/a.db", policy)
+    store.enqueue(listed(escalation("C-1", said("gone", 90.0))), at=NIGHT)
+    casework.close(store, claims.take(store, 1, ANA, at=NIGHT).id, ANA, "resolved", "process", at=NIGHT)
+    store.enqueue(listed(escalation("C-1", said("again!", 95.0))), at=NIGHT + timedelta(days=1))
+    with store.engine.connect() as connection:
+        told = [body["case"] for body in connection.execute(select(OUTBOX.c.body).order_by(OUTBOX.c.id)).scalars()]
+    assert [(case["id"], case["priority"], case["second_failure"]) for case in told] == [
+        (1, 90.0, False),
+        (1, 95.0, True),
+    ]
+    store.close()
