@@ -23,7 +23,7 @@ from pipeline.web.charts import Pair, Row, Shift, bars, columns, spread
 from pipeline.web.display import Display
 from pipeline.web.language import Language
 from pipeline.web.ledger import facts
-from pipeline.web.pages import HERE, Pages
+from pipeline.web.pages import HERE, environment
 from pipeline.web.view import Viewing
 from tests.pipeline.web.hostile import HOSTILE
 
@@ -134,9 +134,9 @@ class Untranslated(Language):
 def template() -> Template:
     """Return the page in a frame of nothing but its own parts, so that it can be read as XML."""
     frame = "<html>{% block look %}{% endblock %}<main>{% block main %}{% endblock %}</main></html>"
-    environment = Pages(demo=True).environments["en"]
     page = (HERE / "templates" / "ledger.html").read_text("utf-8")
-    return environment.overlay(loader=DictLoader({"base.html": frame, "ledger.html": page})).get_template("ledger.html")
+    pages = environment("en").overlay(loader=DictLoader({"base.html": frame, "ledger.html": page}))
+    return pages.get_template("ledger.html")
 
 
 def page(of: Ledger, *, language: str = "en", leads: bool = True) -> ElementTree.Element:
