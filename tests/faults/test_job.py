@@ -29,12 +29,12 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
 
-# A full disk stands for the other errors of one in the fast tests: they all take the same way.
-LIKE_A_FULL_DISK = ("EIO", "EDQUOT")
+# In the fast tests a full disk stands for the other errors, which take the same way, and a kill for an interrupt.
+LIKE_ANOTHER = ("EIO", "EDQUOT", "interrupt")
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in LIKE_A_FULL_DISK)) for kind in KINDS]
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in LIKE_ANOTHER)) for kind in KINDS]
 )
 def test_a_fault_at_any_call_is_gone_on_from(kind: str, job: Job, tmp_path: Path) -> None:
     job()
@@ -58,7 +58,7 @@ def test_a_fault_at_any_call_is_gone_on_from(kind: str, job: Job, tmp_path: Path
         assert left(tmp_path) == ["out"], what
 
 
-@pytest.mark.parametrize("kind", ["kill", "ENOSPC"])
+@pytest.mark.parametrize("kind", ["kill", pytest.param("ENOSPC", marks=pytest.mark.slow)])
 def test_the_first_night_is_there_whole_or_not_at_all(kind: str, job: Job, tmp_path: Path) -> None:
     with planted(Fault("none", 0)) as counted:
         job()

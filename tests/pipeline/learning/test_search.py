@@ -43,6 +43,7 @@ def test_a_search_goes_on_where_it_stopped(small: Config, corpus: Dataset) -> No
     assert min(run.data.metrics["log_loss"] for run in trials) == pytest.approx(again.loss)
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_in_another_store(small: Config, corpus: Dataset, tmp_path: Path) -> None:
     """Its trials lie beside the checkpoints; the run that held them may be in a store that is not in use now."""
     sides = split(corpus, small.data.split)
