@@ -91,7 +91,7 @@ def worked(options: Namespace, config: Config, found: Discovery, now: datetime |
         return ended.code
     print(report.closing(night.manifest, options.output, again=night.again))
     if options.enqueue:
-        print(f"desk: {take_in(config, options.output, now)}")
+        print(f"desk: {take_in(config, options.output)}")
     return report.exit_code(night.manifest, config)
 
 
