@@ -7,6 +7,7 @@ The queue shows only what the model thought risky, so a model is never judged on
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import select
@@ -29,20 +30,16 @@ def labelled(store: Store, schema: Schema) -> Iterator[dict[str, Any]]:
     )  # fmt: skip
     query = select(*columns).join(FEEDBACK, FEEDBACK.c.id == CORRECTIONS.c.feedback_id)
     query = query.join(CASES, CASES.c.id == FEEDBACK.c.case_id).order_by(CORRECTIONS.c.feedback_id, CORRECTIONS.c.id)
-    row: dict[str, Any] = {}
     with store.engine.connect() as connection:
-        for one in connection.execute(query):
-            if row.get("id") != f"correction-{one.feedback_id}":
-                if row:
-                    yield row
-                row = {
-                    "id": f"correction-{one.feedback_id}", "text": one.text, "customer_id": one.customer_id,
-                    "customer_value": one.customer_value, "channel": one.channel, "lang": one.lang,
-                    "created_at": one.created_at.isoformat() if one.created_at else None, "source": "corrections",
-                }  # fmt: skip
-            row |= {one.head: _label(one, schema, row), "author": one.author, "corrected_at": one.at.isoformat()}
-    if row:
-        yield row
+        for number, corrected in groupby(connection.execute(query), key=lambda one: one.feedback_id):
+            row: dict[str, Any] = {}
+            for one in corrected:
+                row |= {one.head: _label(one, schema, row), "author": one.author, "corrected_at": one.at.isoformat()}
+            yield row | {
+                "id": f"correction-{number}", "text": one.text, "customer_id": one.customer_id,
+                "customer_value": one.customer_value, "channel": one.channel, "lang": one.lang,
+                "created_at": one.created_at.isoformat() if one.created_at else None, "source": "corrections",
+            }  # fmt: skip
 
 
 def _label(one: Any, schema: Schema, row: dict[str, Any]) -> str | list[str]:

@@ -18,7 +18,7 @@ from sqlalchemy import delete, func, select
 from pipeline.followup.audit import Actor
 from pipeline.followup.case import UnusableError
 from pipeline.followup.escalations import storable
-from pipeline.followup.roles import ROLES, SCOPES
+from pipeline.followup.roles import PEOPLE, SCOPES
 from pipeline.followup.store import Store
 from pipeline.followup.tables import KEYS, LINKS, SESSIONS, USERS
 
@@ -187,5 +187,5 @@ def any_user(store: Store) -> bool:
 
 
 def _check_role(role: str) -> None:
-    if role not in ROLES or role == "service":
-        raise ValueError(f"a user's role is one of {', '.join(one for one in ROLES if one != 'service')}; got {role!r}")
+    if role not in PEOPLE:
+        raise ValueError(f"a user's role is one of {', '.join(PEOPLE)}; got {role!r}")

@@ -2,5 +2,6 @@
 
 from __future__ import annotations
 
-ROLES = ("agent", "lead", "admin", "service")
+PEOPLE = ("agent", "lead", "admin")  # who may more comes later
+ROLES = (*PEOPLE, "service")
 SCOPES = ("score", "read", "feedback")

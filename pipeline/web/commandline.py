@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.followup.roles import ROLES, SCOPES
-
-PEOPLE = [role for role in ROLES if role != "service"]
+from pipeline.followup.roles import PEOPLE, SCOPES
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from models.scoring import LANGUAGE, NO_WORDS, UNCERTAIN, UNFAMILIAR
 from pipeline.config import ROOT, load
 from pipeline.followup.ledger import OPEN
 from pipeline.followup.policy import Policy
-from pipeline.followup.roles import ROLES
+from pipeline.followup.roles import PEOPLE
 from pipeline.web import app, casepage, caseview, oidc, pages
 from pipeline.web.display import Display
 from pipeline.web.language import LOCALE
@@ -111,7 +111,7 @@ def _words() -> Iterator[tuple[str, str]]:
     ]  # fmt: skip
     told = {f"pipeline/web/{module}.py": list(words.values()) for module, words in tables}
     told |= {"pipeline/web/oidc.py": [oidc.DOWN, oidc.ODD, oidc.REFUSED]}
-    told |= {"pipeline/followup/roles.py": [role for role in ROLES if role != "service"]}
+    told |= {"pipeline/followup/roles.py": list(PEOPLE)}
     named = {"pipeline/web/display.py": [*display.words, OPEN], "configs/default.yaml": list(config.rank.weights)}
     named |= {"configs/labels.yaml": [key for head in config.schema_() for key in (head.name, *head.labels)]}
     named |= {"configs/desk.yaml": Policy.of(config).root_causes}

@@ -27,6 +27,7 @@ from pipeline.followup.audit import Actor
 from pipeline.followup.people import _NAME, add_user, change_user
 from pipeline.followup.policy import Oidc as Rules
 from pipeline.followup.policy import Policy
+from pipeline.followup.roles import PEOPLE
 from pipeline.followup.sessions import RefusedError, sign_in_known
 from pipeline.followup.store import Store
 from pipeline.followup.tables import USERS
@@ -34,7 +35,6 @@ from pipeline.followup.tables import USERS
 LOG = logging.getLogger(__name__)
 BACK = "/oidc/finish"  # after the desk's own address: what is registered at the provider
 TIMEOUT, LEEWAY = 10, 60  # seconds: to wait for the provider; that two clocks may differ
-ROLES = ("agent", "lead", "admin")  # the strongest last
 DOWN = "the sign-in provider cannot be reached; try again in a moment"
 ODD = "the sign-in provider does not answer as it should; begin again, and tell an admin if that does not help"
 REFUSED = "the sign-in provider did not let you in; begin again, and tell an admin if that does not help"
@@ -84,7 +84,7 @@ class Oidc:
             (safe(rules.issuer), f"setting 'sign_in.oidc.issuer' {https}//login.example.com; got {rules.issuer!r}"),
             (safe(site), f"setting 'site' must be set for single sign-on: it {https}//desk.example.com; got {site!r}"),
             (rules.roles, "setting 'sign_in.oidc.roles' must give somebody a role, such as {support: agent}"),
-            (set(rules.roles.values()) <= set(ROLES), "setting 'sign_in.oidc.roles': service is for programs alone"),
+            (set(rules.roles.values()) <= set(PEOPLE), "setting 'sign_in.oidc.roles': service is for programs alone"),
             (secret, "AMENDS_OIDC_SECRET must be set to the secret that the sign-in provider gave to the desk"),
         ):
             if not holds:
@@ -130,7 +130,7 @@ class Oidc:
             said = self._claims(client.fetch_token(self._provider["token_endpoint"], **more)["id_token"], nonce)
         held, name = said.get(self.rules.role_claim), said.get(self.rules.name_claim)
         groups = held if isinstance(held, list) else [held]
-        given = [ROLES.index(role) for group, role in self.rules.roles.items() if group in groups and role in ROLES]
+        given = [PEOPLE.index(role) for group, role in self.rules.roles.items() if group in groups and role in PEOPLE]
         if not given:
             claim = self.rules.role_claim
             raise RefusedError("nothing in your %(claim)s gives you a role at this desk; ask an admin", claim=claim)
@@ -138,7 +138,7 @@ class Oidc:
         if not (isinstance(name, str) and _NAME.fullmatch(name) and owned):
             claim = self.rules.name_claim
             raise RefusedError("your %(claim)s cannot be a name at this desk; ask an admin", claim=claim)
-        return Vouched(name, ROLES[max(given)])
+        return Vouched(name, PEOPLE[max(given)])
 
     @cached_property
     def _provider(self) -> dict[str, Any]:
